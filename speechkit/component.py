@@ -1,0 +1,65 @@
+"""What a plugin offers: a name, the settings it reads, and how to build it from them."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Generic, TypeVar
+
+import pluggy
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+
+Part_co = TypeVar("Part_co", covariant=True)
+
+GROUP = "speechkit"  # of entry points, and pluggy's project name
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Config(BaseModel):
+    """Settings of one component, read from one table of a recipe.
+
+    Frozen, since a run is described by what its recipe said. Strict and closed, since TOML has
+    types of its own and a misspelt key must not pass for a default.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True
+    )
+
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get("folder", Path())
+    return Path(os.path.normpath(Path(folder) / path.expanduser()))
+
+
+RecipePath = Annotated[Path, AfterValidator(_absolute)]
+"""A path in a component's settings: `~` is expanded, the rest is relative to the recipe's file."""
+
+
+@dataclass(frozen=True)
+class Component(Generic[Part_co]):
+    """One part a recipe can ask for.
+
+    name      how a recipe asks for it: `use = "n2"`
+    config    the keys of its table
+    build     makes the part: `build(config, **given)`; the hook says what is given
+    revision  goes up when the part's results change, so that runs know what to make anew
+    """
+
+    name: str
+    config: type[Config]
+    build: Callable[..., Part_co]
+    revision: int = 1
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"a component's name is lower-case letters, digits and _, not {self.name!r}"
+            )
+
+
+__all__ = ["GROUP", "Component", "Config", "Field", "RecipePath", "hookimpl", "hookspec"]

@@ -1,0 +1,52 @@
+"""Connectionist temporal classification: the loss, and the base most acoustic models share.
+
+Graves et al., "Connectionist temporal classification", ICML 2006.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def length_mask(lengths: Tensor, size: int) -> Tensor:
+    """(B,) lengths -> (B, size) bool, true where a frame is within its row.
+
+    >>> length_mask(torch.tensor([1, 3]), 3).int().tolist()
+    [[1, 0, 0], [1, 1, 1]]
+    """
+    return torch.arange(size, device=lengths.device) < lengths[:, None]
+
+
+def ctc_loss(
+    log_probs: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor
+) -> Tensor:
+    """Negative log probability of the labels, per utterance, in nats.
+
+    Shape: (B, T, V), (B,) frames, (B, U), (B,) -> (B,). The true lengths, never the padded ones.
+    An utterance with fewer frames than its labels need gives 0 (it can teach nothing), not inf.
+    """
+    return functional.ctc_loss(
+        log_probs.float().transpose(0, 1),
+        labels,
+        lengths,
+        label_lengths,
+        reduction="none",
+        zero_infinity=True,
+    )
+
+
+class CTCModel(nn.Module):
+    """An acoustic model trained with CTC; a subclass gives `subsampling` and `forward`."""
+
+    subsampling = 1
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, D) features, (B,) frames -> (B, T', V) log probabilities, (B,) frames."""
+        raise NotImplementedError
+
+    def loss(
+        self, features: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor
+    ) -> dict[str, Tensor]:
+        """CTC with true lengths: `{"loss": (B,)}`."""
+        log_probs, frames = self(features, lengths)
+        return {"loss": ctc_loss(log_probs, frames, labels, label_lengths)}

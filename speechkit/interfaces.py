@@ -1,0 +1,207 @@
+"""The parts of a recogniser, and the shapes that pass between them.
+
+Axes: B utterances, N samples, T frames, D features a frame, V labels, U target labels.
+Label 0 is the CTC blank. Times are in seconds, sample rates in hertz, logarithms natural.
+
+The parts are protocols: a plugin's class has these members, and need not inherit from them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import datasets
+    import numpy as np
+    from torch import Tensor
+
+Speech: TypeAlias = "datasets.Dataset | datasets.IterableDataset"
+"""What a corpus gives: a Hugging Face dataset with a row per utterance and these columns.
+
+id                string, unique in the corpus
+audio             {"bytes", "path"} as `datasets.Audio(decode=False)` gives it, or instead of it
+features          float list, the (T, D) matrix frame after frame, D fixed by the corpus
+text              string, as written; the recipe's text rules are applied later
+speaker           string; optional
+duration_seconds  float; optional, measured where absent
+start_seconds, end_seconds, channel: optional, a part of a longer recording
+"""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The labels a model scores.
+
+    labels         V strings; `labels[0]` is the CTC blank, `""`
+    word_boundary  the label (or, for word pieces, the first character of a label) that parts words
+    """
+
+    labels: tuple[str, ...]
+    word_boundary: str = " "
+
+    def __post_init__(self) -> None:
+        if not self.labels or self.labels[0] != "":
+            raise ValueError("a vocabulary's label 0 is the CTC blank, an empty string")
+        if len(set(self.labels)) != len(self.labels):
+            twice = sorted({each for each in self.labels if self.labels.count(each) > 1})
+            raise ValueError(f"a vocabulary has no label twice: {twice}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def text(self, labels: Iterable[int]) -> str:
+        """Words of `labels` (no blanks, repeats already merged), parted by single spaces.
+
+        >>> Vocabulary(("", "a", "b", " ")).text([3, 1, 3, 3, 2])
+        'a b'
+        """
+        written = "".join(self.labels[label] for label in labels)
+        return " ".join(written.replace(self.word_boundary, " ").split())
+
+
+@dataclass(frozen=True)
+class Emissions:
+    """Log probabilities of the labels at each frame: what a decoder reads.
+
+    log_probs            (B, T, V) float32
+    lengths              (B,) int64, frames; what is past a row's length means nothing
+    frame_shift_seconds  from one frame to the next
+    frame_times          (B, T) start of each frame in seconds, where frames were dropped; else None
+    """
+
+    log_probs: "Tensor"
+    lengths: "Tensor"
+    frame_shift_seconds: float
+    frame_times: "Tensor | None" = None
+
+    def __post_init__(self) -> None:
+        if self.log_probs.dim() != 3 or self.lengths.shape != self.log_probs.shape[:1]:
+            shapes = f"{tuple(self.log_probs.shape)} and {tuple(self.lengths.shape)}"
+            raise ValueError(f"emissions are (B, T, V) with lengths (B,), not {shapes}")
+        if self.frame_times is not None and self.frame_times.shape != self.log_probs.shape[:2]:
+            raise ValueError(f"frame times are (B, T), not {tuple(self.frame_times.shape)}")
+
+    def start_seconds(self, row: int, frame: int) -> float:
+        """When `frame` of `row` begins."""
+        if self.frame_times is None:
+            return frame * self.frame_shift_seconds
+        return float(self.frame_times[row, frame])
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a hypothesis: when it is spoken, and how sure the decoder is of it (0 to 1)."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A text the decoder found, with its score (higher is better) and its words."""
+
+    text: str
+    score: float
+    words: tuple[Word, ...] = ()
+
+
+class FeatureExtractor(Protocol):
+    """Turns samples into frames of features: an `nn.Module` that runs on the device.
+
+    Padding never changes a row, and a row too short for a frame gives 0 frames. It may have
+    a state fitted on training data: buffers, saved with the model.
+    """
+
+    sample_rate: int  # Hz, of the waveforms it takes
+    dim: int  # D
+    frame_shift_seconds: float
+
+    def __call__(
+        self, waveforms: "Tensor", lengths: "Tensor"
+    ) -> "tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]":
+        """(B, N) samples in [-1, 1], (B,) in samples -> (B, T, D) features, (B,) in frames.
+
+        One that drops frames gives a third: (B, T) start of each frame in seconds.
+        """
+
+
+class Augmentation(Protocol):
+    """A random change of waveforms or features, in training only."""
+
+    stage: Literal["waveform", "features"]
+
+    def __call__(
+        self, values: "Tensor", lengths: "Tensor", draws: "Sequence[np.random.Generator]"
+    ) -> "tuple[Tensor, Tensor, Tensor]":
+        """(B, N) or (B, T, D), (B,), a random stream per row -> the same kind, (B',), (B',).
+
+        The last result is the row each result was made from, `arange(B)` where none is copied.
+        Every random number for a row comes from its stream, so that neither the batch a row is
+        in, nor workers, nor a resumed run change it. The input is left as it is.
+        """
+
+
+class Units(Protocol):
+    """Text to labels, and the vocabulary they are of."""
+
+    vocabulary: Vocabulary
+
+    def encode(self, text: str) -> list[int]:
+        """Labels of a text to which the text rules were applied. No blanks."""
+
+
+class AcousticModel(Protocol):
+    """Scores every label at every frame: an `nn.Module`. Padding never changes a row in eval mode.
+
+    The engine knows the time a frame lasts; a model knows by how much it makes frames fewer.
+    """
+
+    subsampling: int  # frames in for a frame out
+
+    def __call__(self, features: "Tensor", lengths: "Tensor") -> "tuple[Tensor, Tensor]":
+        """(B, T, D) features, (B,) frames -> (B, T', V) log probabilities, (B,) frames."""
+
+    def loss(
+        self, features: "Tensor", lengths: "Tensor", labels: "Tensor", label_lengths: "Tensor"
+    ) -> "dict[str, Tensor]":
+        """What training minimises, `"loss"`, and parts of it to show: each (B,), in nats.
+
+        One number per utterance, summed over its labels, not averaged: the engine divides by the
+        number of labels of the whole batch, over all processes, and can name an utterance whose
+        loss is not finite. `labels` is (B, U), padded with 0.
+        """
+
+
+class LanguageModel(Protocol):
+    """The probability of a text, held in a folder."""
+
+    order: int
+    folder: Path
+
+    def score(self, text: str) -> float:
+        """Natural logarithm of the probability of a sentence (already under the text rules)."""
+
+
+class Decoder(Protocol):
+    """Finds the text behind emissions. Batched or one by one gives the same."""
+
+    device: Literal["cpu", "any"]  # where it wants to read emissions from
+
+    def __call__(self, emissions: Emissions) -> list[list[Hypothesis]]:
+        """For each utterance its hypotheses, best first: at least one, though its text be ''."""
+
+
+class LanguageModelTrainer(Protocol):
+    """Builds a language model from text, and loads it again."""
+
+    def train(self, lines: Iterator[str], folder: Path) -> None:
+        """Write a model of `lines` (already under the text rules) into the empty `folder`."""
+
+    def load(self, folder: Path) -> LanguageModel:
+        """Read what `train` wrote."""
+
+
+Rows = Iterable[Mapping[str, object]]

@@ -1,0 +1,105 @@
+"""Settings of the engine itself: the tables, and keys of tables, that belong to no plugin."""
+
+import unicodedata
+from typing import Literal
+
+from pydantic import field_validator
+
+from speechkit.component import Config, Field, RecipePath
+
+
+class RecipeSettings(Config):
+    """[recipe]"""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run's folder")
+    description: str = Field("", description="a line for people")
+    language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$", description="BCP 47 tag")
+    seed: int = Field(17, ge=0, description="of every random choice")
+
+
+class TextSettings(Config):
+    """[text]: the one set of rules for transcripts, LM text, references and hypotheses."""
+
+    alphabet: str = Field(min_length=1, description="the characters a text may hold, and the space")
+    case: Literal["lower", "upper", "keep"] = Field("lower", description="what letters become")
+    normalization: Literal["NFC", "NFKC"] = Field("NFC", description="Unicode form")
+    replace: dict[str, str] = Field(
+        default_factory=dict, description="after case and form: this becomes that; longest first"
+    )
+    punctuation: Literal["space", "remove"] = Field(
+        "space",
+        description="what punctuation outside the alphabet becomes; apostrophes are removed",
+    )
+    outside: Literal["remove", "space", "error"] = Field(
+        "remove", description="what any other character outside the alphabet becomes; counted"
+    )
+
+    @field_validator("alphabet")
+    @classmethod
+    def _letters_once(cls, alphabet: str) -> str:
+        twice = sorted({each for each in alphabet if alphabet.count(each) > 1})
+        if twice:
+            raise ValueError(f"has {', '.join(map(repr, twice))} more than once")
+        if unicodedata.normalize("NFC", alphabet) != alphabet:
+            raise ValueError("is not in Unicode form NFC")
+        if not alphabet.strip():
+            raise ValueError("has no letter")
+        return alphabet if " " in alphabet else alphabet + " "
+
+
+class FeaturesSettings(Config):
+    """Keys of [features] beside those of the extractor."""
+
+    normalization: Literal["utterance", "global", "none"] = Field(
+        "utterance",
+        description="each feature minus its mean, over its standard deviation: of the utterance, "
+        "of the training data (kept with the model), or not at all",
+    )
+
+
+class ModelSettings(Config):
+    """Keys of [model] beside those of the model."""
+
+    start_from: RecipePath | None = Field(
+        None, description="a run's folder or a model file whose weights training starts from"
+    )
+
+
+class TrainSettings(Config):
+    """[train]"""
+
+    epochs: int = Field(30, gt=0, description="passes over the training data")
+    batch_seconds: float = Field(120.0, gt=0, description="speech in a batch, padding included")
+    learning_rate: float = Field(1e-3, gt=0, description="the highest")
+    schedule: Literal["cosine", "one_cycle", "constant"] = Field(
+        "cosine", description="of the learning rate, after warm-up"
+    )
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
+    weight_decay: float = Field(1e-2, ge=0, description="of AdamW, on matrices only")
+    betas: tuple[float, float] = Field((0.9, 0.98), description="of AdamW")
+    clip_norm: float = Field(5.0, gt=0, description="limit of the gradient's norm")
+    average: float = Field(
+        0.999, ge=0, lt=1, description="decay of the running average of the weights; 0: none"
+    )
+    patience: int = Field(
+        0, ge=0, description="stop after so many validations without a better WER; 0: never"
+    )
+    validate_every: int = Field(1, gt=0, description="epochs from one validation to the next")
+    keep: int = Field(2, gt=0, description="checkpoints kept")
+    checkpoint_minutes: float = Field(10.0, gt=0, description="at most from one to the next")
+    min_seconds: float = Field(0.1, ge=0, description="shorter utterances are left out of training")
+    max_seconds: float = Field(30.0, gt=0, description="longer utterances are left out of training")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto: a GPU where there is one"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the hardware computes in it, else fp32"
+    )
+    threads: int = Field(0, ge=0, description="CPU threads; 0: the cores this process may use")
+
+
+class LanguageModelSettings(Config):
+    """Keys of [lm] beside those of the language model."""
+
+    text: list[RecipePath] = Field(default_factory=list, description="text files, plain or .gz")
+    train_text: bool = Field(True, description="add the transcripts of the training corpus")
