@@ -6,7 +6,7 @@ Label 0 is the CTC blank. Times are in seconds, sample rates in hertz, logarithm
 The parts are protocols: a plugin's class has these members, and need not inherit from them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
@@ -203,5 +203,3 @@ class LanguageModelTrainer(Protocol):
     def load(self, folder: Path) -> LanguageModel:
         """Read what `train` wrote."""
 
-
-Rows = Iterable[Mapping[str, object]]
