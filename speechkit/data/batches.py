@@ -1,0 +1,99 @@
+"""Utterances to batches: filled by seconds, alike in length, shuffled by seed and epoch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from speechkit.data.store import Store
+
+_JITTER = 0.05  # lengths are sorted after a random change of so much: other neighbours each epoch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Utterances padded to one length.
+
+    values         (B, N) samples or (B, T, D) features, float32, 0 past a row's length
+    lengths        (B,) samples or frames
+    labels         (B, U) padded with 0
+    label_lengths  (B,)
+    ids            B names
+    """
+
+    values: Tensor
+    lengths: Tensor
+    labels: Tensor
+    label_lengths: Tensor
+    ids: tuple[str, ...]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on `device`."""
+        moved = (self.values, self.lengths, self.labels, self.label_lengths)
+        return Batch(*(each.to(device, non_blocking=True) for each in moved), self.ids)
+
+    @property
+    def padding(self) -> float:
+        """Share of the values that is padding."""
+        return 1.0 - float(self.lengths.sum()) / max(1, self.values.shape[0] * self.values.shape[1])
+
+
+def pad(rows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    """Rows (N,) or (T, D) -> (B, N) or (B, T, D) and (B,)."""
+    lengths = torch.tensor([len(row) for row in rows])
+    values = torch.zeros(len(rows), int(lengths.max()), *rows[0].shape[1:])
+    for index, row in enumerate(rows):
+        values[index, : len(row)] = torch.from_numpy(row)
+    return values, lengths
+
+
+def make_batch(store: Store, indices: Sequence[int], labels: Sequence[Sequence[int]]) -> Batch:
+    """The utterances `indices` of `store`; `labels` is by index."""
+    values, lengths = pad([store.row(index) for index in indices])
+    chosen = [labels[index] for index in indices]
+    label_lengths = torch.tensor([len(each) for each in chosen])
+    padded = torch.zeros(len(chosen), max(1, int(label_lengths.max())), dtype=torch.long)
+    for row, each in enumerate(chosen):
+        padded[row, : len(each)] = torch.tensor(each, dtype=torch.long)
+    return Batch(values, lengths, padded, label_lengths, tuple(store.ids[i] for i in indices))
+
+
+def epoch_batches(
+    seconds: NDArray[np.float64], batch_seconds: float, *, seed: int, epoch: int
+) -> list[NDArray[np.int64]]:
+    """Indices of each batch of an epoch: a function of seed and epoch alone.
+
+    Utterances are sorted by length (changed a little at random, so that neighbours differ from
+    epoch to epoch), cut where the longest times their number would pass `batch_seconds`, and the
+    batches shuffled. One longer than `batch_seconds` is a batch by itself.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = np.argsort(seconds * random.uniform(1 - _JITTER, 1 + _JITTER, len(seconds)))
+    batches = cut(seconds, order, batch_seconds)
+    random.shuffle(batches)  # type: ignore[arg-type]  # a list is shuffled in place
+    return batches
+
+
+def ordered_batches(
+    seconds: NDArray[np.float64], batch_seconds: float
+) -> list[NDArray[np.int64]]:
+    """Indices of batches for one pass without training: shortest first, the same every time."""
+    return cut(seconds, np.argsort(seconds, kind="stable"), batch_seconds)
+
+
+def cut(
+    seconds: NDArray[np.float64], order: NDArray[np.int64], batch_seconds: float
+) -> list[NDArray[np.int64]]:
+    """Cut `order` where the longest times their number would pass `batch_seconds`."""
+    batches, start, longest = [], 0, 0.0
+    for place, index in enumerate(order):
+        longest = max(longest, float(seconds[index]))
+        if place > start and longest * (place - start + 1) > batch_seconds:
+            batches.append(order[start:place])
+            start, longest = place, float(seconds[index])
+    if start < len(order):
+        batches.append(order[start:])
+    return batches

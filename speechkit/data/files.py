@@ -1,0 +1,89 @@
+"""Files written whole or not at all: beside their place, then renamed into it."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from speechkit.errors import RunError
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: `$SPEECHKIT_CACHE`, or `~/.cache/speechkit`."""
+    return Path(os.environ.get("SPEECHKIT_CACHE") or "~/.cache/speechkit").expanduser()
+
+
+@contextmanager
+def written_whole(place: Path) -> Iterator[Path]:
+    """Give a path beside `place` to write a file at; rename it into `place` if all went well."""
+    beside = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    with _telling_of_full_disks(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield beside
+            with beside.open("rb") as file:
+                os.fsync(file.fileno())
+            beside.replace(place)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_whole(place: Path) -> Iterator[Path]:
+    """Give a folder beside `place` to fill; rename it into `place` if all went well.
+
+    Where another process has put one in `place` meanwhile, that one stays.
+    """
+    beside = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    with _telling_of_full_disks(place):
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        try:
+            yield beside
+            for each in beside.iterdir():
+                with each.open("rb") as file:
+                    os.fsync(file.fileno())
+            try:
+                beside.replace(place)
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                    raise
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def _telling_of_full_disks(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise disk_full(place) from error
+
+
+def disk_full(place: Path) -> RunError:
+    """What to say of a disk on which `place` did not fit."""
+    return RunError(
+        f"the disk is full: {place} could not be written",
+        hint="free some space and run the same command again: what was finished is kept; "
+        "SPEECHKIT_CACHE names another place for the cache",
+    )
+
+
+def write_json(place: Path, value: Any) -> None:  # noqa: ANN401 - what json takes
+    """Write `value`, indented, whole or not at all."""
+    with written_whole(place) as beside:
+        text = json.dumps(value, ensure_ascii=False, indent=1)
+        beside.write_text(text + "\n", encoding="utf-8")
+
+
+def digest(value: Any) -> str:  # noqa: ANN401 - what json takes
+    """A short name for a value: equal values give equal names, on any machine."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
