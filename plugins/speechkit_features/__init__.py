@@ -1,0 +1,14 @@
+"""Feature extractors: waveforms to frames of numbers."""
+
+from collections.abc import Iterable
+
+from speechkit import Component, FeatureExtractor, hookimpl
+
+
+@hookimpl
+def speechkit_features() -> Iterable[Component[FeatureExtractor]]:
+    """Offer `log_mel`."""
+    # Imported when asked for: they need torch.
+    from speechkit_features.log_mel import LogMel, LogMelConfig  # noqa: PLC0415
+
+    return [Component("log_mel", LogMelConfig, LogMel)]
