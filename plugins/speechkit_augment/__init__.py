@@ -1,0 +1,18 @@
+"""Augmentations: random changes of waveforms and features, in training."""
+
+from collections.abc import Iterable
+
+from speechkit import Augmentation, Component, hookimpl
+
+
+@hookimpl
+def speechkit_augmentations() -> Iterable[Component[Augmentation]]:
+    """Offer `spec_augment` and `speed`."""
+    # Imported when asked for: they need torch.
+    from speechkit_augment.spec_augment import SpecAugment, SpecAugmentConfig  # noqa: PLC0415
+    from speechkit_augment.speed import Speed, SpeedConfig  # noqa: PLC0415
+
+    return [
+        Component("spec_augment", SpecAugmentConfig, SpecAugment),
+        Component("speed", SpeedConfig, Speed),
+    ]
