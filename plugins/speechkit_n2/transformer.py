@@ -1,0 +1,269 @@
+"""N2: convolutional subsampling by 4, a pre-norm Transformer encoder, a CTC head.
+
+What differs from the Transformer of Vaswani et al. (2017): layer norm stands before each module;
+positions are rotary (Su et al., 2021); each layer may have a depthwise-convolution module (from
+the Conformer, Gulati et al., 2020, with layer norm in place of batch norm, so that neither the
+batch nor padding changes a row); layers may be dropped whole in training (stochastic depth,
+Huang et al., 2016); CTC losses on middle layers may train the lower ones (Lee and Watanabe, 2021).
+
+Axes: B utterances, T frames, D features, C channels, H heads, K features a head, V labels.
+"""
+
+import math
+from functools import partial
+
+import torch
+from pydantic import model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from speechkit import Config, CTCModel, Field, ctc_loss, length_mask
+
+
+class N2Config(Config):
+    """Sizes: the defaults make about 5 M parameters for 80 features and 29 labels."""
+
+    dim: int = Field(192, gt=0, description="channels of the encoder")
+    layers: int = Field(10, gt=0, description="encoder layers")
+    heads: int = Field(4, gt=0, description="attention heads; 0 attention layers with attention = 0")
+    attention: bool = Field(default=True, description="self-attention in each layer")
+    feedforward: int = Field(4, gt=0, description="width of the feed-forward module, times dim")
+    convolution: int = Field(
+        31, ge=0, description="frames the depthwise convolution of each layer sees; 0: no such module"
+    )
+    subsampling_channels: int = Field(32, gt=0, description="of the convolutions at the input")
+    dropout: float = Field(0.1, ge=0, lt=1, description="of every module's output")
+    layer_drop: float = Field(0.0, ge=0, lt=1, description="chance that the last layer is left out")
+    intermediate: tuple[int, ...] = Field(
+        (), description="layers, from 1, whose output is also trained with CTC"
+    )
+    intermediate_weight: float = Field(
+        0.3, ge=0, lt=1, description="of the intermediate losses' mean in the whole loss"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "N2Config":
+        if self.dim % self.heads or self.dim // self.heads % 2:
+            raise ValueError(
+                f"dim ({self.dim}) must be heads ({self.heads}) times an even number: "
+                "rotary positions turn pairs of features"
+            )
+        if self.convolution % 2 == 0 and self.convolution:
+            raise ValueError(f"convolution ({self.convolution}) must be odd, to have a middle frame")
+        if not self.attention and not self.convolution:
+            raise ValueError("without attention and convolution a frame sees no other frame")
+        if bad := [each for each in self.intermediate if not 1 <= each < self.layers]:
+            raise ValueError(f"intermediate layers are 1 to {self.layers - 1}, not {bad}")
+        return self
+
+
+class N2(CTCModel):
+    """The whole network: (B, T, D) features to (B, ceil(T / 4), V) log probabilities."""
+
+    subsampling = 4
+
+    def __init__(self, config: N2Config, *, num_features: int, num_labels: int) -> None:
+        super().__init__()
+        self.config = config
+        self.subsample = Subsampling(num_features, config.subsampling_channels, config.dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.ModuleList(
+            Layer(config, drop=config.layer_drop * number / config.layers)
+            for number in range(1, config.layers + 1)
+        )
+        self.norm = nn.LayerNorm(config.dim)
+        self.head = nn.Linear(config.dim, num_labels)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, D), (B,) -> (B, ceil(T / 4), V), (B,)."""
+        outputs, frames = self.encode(features, lengths, after=(self.config.layers,))
+        return self.log_probs(outputs[0]), frames
+
+    def loss(
+        self, features: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor
+    ) -> dict[str, Tensor]:
+        """CTC of the last layer, and with a weight that of the intermediate ones: (B,) each."""
+        after = (*self.config.intermediate, self.config.layers)
+        outputs, frames = self.encode(features, lengths, after=after)
+        *middle, last = (
+            ctc_loss(self.log_probs(each), frames, labels, label_lengths) for each in outputs
+        )
+        if not middle:
+            return {"loss": last}
+        weight = self.config.intermediate_weight
+        between = torch.stack(middle).mean(0)
+        return {"loss": (1 - weight) * last + weight * between, "ctc": last, "middle": between}
+
+    def encode(
+        self, features: Tensor, lengths: Tensor, *, after: tuple[int, ...]
+    ) -> tuple[list[Tensor], Tensor]:
+        """Outputs (B, T', C) after the layers numbered `after`, and (B,) frames."""
+        hidden, frames = self.subsample(features, lengths)
+        hidden = self.dropout(hidden)
+        mask = length_mask(frames, hidden.shape[1])
+        turns = rotations(hidden.shape[1], self.config.dim // self.config.heads, hidden.device)
+        outputs = []
+        for number, layer in enumerate(self.layers, 1):
+            hidden = layer(hidden, mask, turns)
+            if number in after:
+                outputs.append(hidden)
+        return outputs, frames
+
+    def log_probs(self, hidden: Tensor) -> Tensor:
+        """(B, T', C) -> (B, T', V). The one head serves all layers."""
+        return self.head(self.norm(hidden)).float().log_softmax(-1)
+
+
+class Subsampling(nn.Module):
+    """Two convolutions of stride 2 over frames and features: T to ceil(T / 4) frames.
+
+        frames in     0 1 2 3 4 5 6 7
+        first          0   1   2   3      each sees 3 in, padded with one zero at the edges
+        second           0       1
+
+    What is past a row's length is zeroed after each convolution: it is what padding would be.
+    """
+
+    def __init__(self, num_features: int, channels: int, dim: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, channels, 3, stride=2, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+        self.project = nn.Linear(channels * math.ceil(math.ceil(num_features / 2) / 2), dim)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, D), (B,) -> (B, ceil(T / 4), C), (B,)."""
+        hidden = features * length_mask(lengths, features.shape[1])[..., None]
+        # Channels last: twice as fast on CPUs, and flattened below without a copy.
+        hidden = hidden[:, None].contiguous(memory_format=torch.channels_last)
+        hidden, lengths = self._half(self.first, hidden, lengths)
+        hidden, lengths = self._half(self.second, hidden, lengths)
+        return self.project(hidden.permute(0, 2, 3, 1).flatten(2)), lengths
+
+    @staticmethod
+    def _half(convolve: nn.Conv2d, hidden: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        lengths = (lengths + 1) // 2
+        hidden = functional.silu(convolve(hidden))
+        return hidden * length_mask(lengths, hidden.shape[2])[:, None, :, None], lengths
+
+
+class Layer(nn.Module):
+    """Attention, convolution and feed-forward modules, each added to what it read."""
+
+    def __init__(self, config: N2Config, *, drop: float) -> None:
+        super().__init__()
+        residual = partial(Residual, config.dim, dropout=config.dropout)
+        self.attend = (
+            residual(Attention(config.dim, config.heads)) if config.attention else None
+        )
+        self.convolve = (
+            residual(Convolution(config.dim, config.convolution)) if config.convolution else None
+        )
+        self.feed = residual(FeedForward(config.dim, config.feedforward * config.dim))
+        self.drop = drop
+
+    def forward(self, hidden: Tensor, mask: Tensor, turns: Tensor) -> Tensor:
+        """(B, T, C), (B, T) true within rows, rotations of the positions -> (B, T, C)."""
+        if self.training and self.drop and float(torch.rand(())) < self.drop:
+            return hidden
+        if self.attend is not None:
+            hidden = self.attend(hidden, mask, turns)
+        if self.convolve is not None:
+            hidden = self.convolve(hidden, mask)
+        out: Tensor = self.feed(hidden)
+        return out
+
+
+class Residual(nn.Module):
+    """x + dropout(module(norm(x)))."""
+
+    def __init__(self, dim: int, module: nn.Module, *, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.module = module
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden: Tensor, *given: Tensor) -> Tensor:
+        """(B, T, C) -> (B, T, C)."""
+        out: Tensor = hidden + self.dropout(self.module(self.norm(hidden), *given))
+        return out
+
+
+class Attention(nn.Module):
+    """Self-attention among the frames of a row, positions rotary."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.queries_keys_values = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, hidden: Tensor, mask: Tensor, turns: Tensor) -> Tensor:
+        """(B, T, C), (B, T), (T, K / 2) complex -> (B, T, C)."""
+        split = self.queries_keys_values(hidden).unflatten(-1, (3, self.heads, -1))
+        queries, keys, values = split.permute(2, 0, 3, 1, 4)  # each (B, H, T, K)
+        queries, keys = rotate(queries, turns), rotate(keys, turns)
+        # A row of no frames would have nothing to attend to, and give NaN: let it see itself.
+        seen = mask | ~mask.any(1, keepdim=True)
+        mixed = attend(queries, keys, values, seen[:, None, None, :])
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, seen: Tensor) -> Tensor:
+    """(B, H, T, K) three times, (B, 1, 1, T) -> (B, H, T, K).
+
+    Training on a CPU the plain products are twice as fast as PyTorch's fused kernel; elsewhere
+    the fused one saves the memory of the T x T weights.
+    """
+    if queries.device.type != "cpu" or not queries.requires_grad:
+        return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=seen)
+    scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
+    return scores.masked_fill(~seen, -torch.inf).softmax(-1).to(values.dtype) @ values
+
+
+def rotations(frames: int, dim: int, device: torch.device) -> Tensor:
+    """(2, T, K): cosines and sines of the angle by which each feature turns at each frame."""
+    rates = 10_000.0 ** (-torch.arange(0, dim, 2, device=device, dtype=torch.float32) / dim)
+    angles = torch.outer(torch.arange(frames, device=device, dtype=torch.float32), rates)
+    angles = torch.cat([angles, angles], dim=-1)
+    return torch.stack([angles.cos(), angles.sin()])
+
+
+def rotate(heads: Tensor, turns: Tensor) -> Tensor:
+    """(B, H, T, K): feature k and k + K/2 are a pair, turned by its frame's angle."""
+    cosines, sines = turns.to(heads.dtype)
+    first, second = heads.chunk(2, dim=-1)
+    return heads * cosines + torch.cat([-second, first], dim=-1) * sines
+
+
+class Convolution(nn.Module):
+    """Pointwise with a gate, depthwise over frames, norm, SiLU, pointwise."""
+
+    def __init__(self, dim: int, size: int) -> None:
+        super().__init__()
+        self.gated = nn.Linear(dim, 2 * dim)
+        # On CPUs a depthwise Conv2d over channels that lie last is four times as fast as Conv1d.
+        self.depthwise = nn.Conv2d(dim, dim, (size, 1), padding=(size // 2, 0), groups=dim)
+        self.norm = nn.LayerNorm(dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, C), (B, T) -> (B, T, C)."""
+        hidden = functional.glu(self.gated(hidden), dim=-1) * mask[..., None]
+        hidden = self.depthwise(hidden.transpose(1, 2)[..., None])[..., 0].transpose(1, 2)
+        out: Tensor = self.out(functional.silu(self.norm(hidden)))
+        return out
+
+
+class FeedForward(nn.Module):
+    """Two linear maps with SiLU between."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(dim, hidden)
+        self.down = nn.Linear(hidden, dim)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(B, T, C) -> (B, T, C)."""
+        out: Tensor = self.down(functional.silu(self.up(hidden)))
+        return out
