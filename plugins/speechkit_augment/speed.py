@@ -64,22 +64,19 @@ class Speed:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(B, N), (B,) in samples, B streams -> (B, N'), (B,), arange(B); N' is the longest."""
         ratios = [self._ratio(draw) for draw in draws]
-        rows_at = {ratio: [i for i, each in enumerate(ratios) if each == ratio] for ratio in ratios}
-        changed = {
-            ratio: (
-                torch.tensor(rows, device=values.device),
-                *_changed(values[rows], lengths[rows], ratio),
-            )
-            for ratio, rows in rows_at.items()
-        }
-        new_lengths = torch.empty_like(lengths)
-        for rows, _, row_lengths in changed.values():
-            new_lengths[rows] = row_lengths
-        size = max((each.shape[1] for _, each, _ in changed.values()), default=0)
-        result = values.new_zeros(len(values), size)
-        for rows, faster, _ in changed.values():
-            result[rows, : faster.shape[1]] = faster
-        return result, new_lengths, torch.arange(len(values), device=values.device)
+        device = values.device
+        more = torch.tensor([ratio.denominator for ratio in ratios], device=device)
+        less = torch.tensor([ratio.numerator for ratio in ratios], device=device)
+        new_lengths = -(-lengths * more // less)  # rounded up
+        result = values.new_zeros(len(values), int(new_lengths.max()))
+        # The filter reaches over a row's end: what lies there is silence, as for a row alone.
+        values = values.masked_fill(~length_mask(lengths, values.shape[1]), 0.0)
+        for ratio in sorted(set(ratios)):
+            rows = torch.tensor([i for i, each in enumerate(ratios) if each == ratio])
+            faster = _resampled(values[rows.to(device)], ratio)[:, : result.shape[1]]
+            result[rows.to(device), : faster.shape[1]] = faster
+        result = result.masked_fill(~length_mask(new_lengths, result.shape[1]), 0.0)
+        return result, new_lengths, torch.arange(len(values), device=device)
 
     def _ratio(self, draw: np.random.Generator) -> Fraction:
         """What an utterance's stream says: two numbers are drawn, whatever comes of them."""
@@ -89,13 +86,9 @@ class Speed:
         return self.ratios[int(which * len(self.ratios))]
 
 
-def _changed(values: Tensor, lengths: Tensor, ratio: Fraction) -> tuple[Tensor, Tensor]:
-    """(B, N), (B,) -> (B, N'), (B,), all at one speed; zero past the new lengths."""
-    # The filter reaches over a row's end: what lies there is silence, as for a row alone.
-    values = values.masked_fill(~length_mask(lengths, values.shape[1]), 0.0)
-    if ratio == 1:
-        return values, lengths
-    new_lengths = -(-lengths * ratio.denominator // ratio.numerator)
-    faster = torchaudio.functional.resample(values, ratio.numerator, ratio.denominator)
-    size = int(new_lengths.max())
-    return faster[:, :size].masked_fill(~length_mask(new_lengths, size), 0.0), new_lengths
+def _resampled(values: Tensor, ratio: Fraction) -> Tensor:
+    """(B, N) -> (B, ceil(N / ratio)), all at one speed."""
+    if ratio == 1 or not values.shape[1]:
+        return values
+    faster: Tensor = torchaudio.functional.resample(values, ratio.numerator, ratio.denominator)
+    return faster
