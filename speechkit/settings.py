@@ -47,6 +47,15 @@ class TextSettings(Config):
         return alphabet if " " in alphabet else alphabet + " "
 
 
+class DataSettings(Config):
+    """[data]"""
+
+    bad_utterances: Literal["error", "skip"] = Field(
+        "error", description="what to do with audio that cannot be read: stop, or leave it out"
+    )
+    workers: int = Field(2, gt=0, description="threads that decode audio")
+
+
 class FeaturesSettings(Config):
     """Keys of [features] beside those of the extractor."""
 
@@ -90,11 +99,12 @@ class TrainSettings(Config):
     min_seconds: float = Field(0.1, ge=0, description="shorter utterances are left out of training")
     max_seconds: float = Field(30.0, gt=0, description="longer utterances are left out of training")
     device: str = Field(
-        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto: a GPU where there is one"
+        "auto", pattern=r"^(auto|cpu|cuda)$", description="auto: a GPU if there is one"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the hardware computes in it, else fp32"
     )
+    decoder: str = Field("greedy", description="what decodes the validations while training")
     threads: int = Field(0, ge=0, description="CPU threads; 0: the cores this process may use")
 
 
@@ -102,4 +112,4 @@ class LanguageModelSettings(Config):
     """Keys of [lm] beside those of the language model."""
 
     text: list[RecipePath] = Field(default_factory=list, description="text files, plain or .gz")
-    train_text: bool = Field(True, description="add the transcripts of the training corpus")
+    train_text: bool = Field(default=True, description="add the training corpus' transcripts")

@@ -76,7 +76,8 @@ def resample(samples: Samples, from_hertz: int, to_hertz: int) -> Samples:
 
 def to_int16(samples: Samples) -> NDArray[np.int16]:
     """[-1, 1] to 16 bits, as recordings are stored; what is louder is clipped."""
-    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    rounded: NDArray[np.int16] = np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
+    return rounded
 
 
 def from_int16(samples: NDArray[np.int16]) -> Samples:

@@ -32,8 +32,13 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same on `device`."""
-        moved = (self.values, self.lengths, self.labels, self.label_lengths)
-        return Batch(*(each.to(device, non_blocking=True) for each in moved), self.ids)
+        return Batch(
+            self.values.to(device, non_blocking=True),
+            self.lengths.to(device, non_blocking=True),
+            self.labels.to(device, non_blocking=True),
+            self.label_lengths.to(device, non_blocking=True),
+            self.ids,
+        )
 
     @property
     def padding(self) -> float:
@@ -73,7 +78,7 @@ def epoch_batches(
     random = np.random.default_rng([seed, epoch])
     order = np.argsort(seconds * random.uniform(1 - _JITTER, 1 + _JITTER, len(seconds)))
     batches = cut(seconds, order, batch_seconds)
-    random.shuffle(batches)  # type: ignore[arg-type]  # a list is shuffled in place
+    random.shuffle(batches)
     return batches
 
 

@@ -10,7 +10,7 @@ A folder in the cache, shared by all runs on the same data:
 """
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -203,12 +203,10 @@ def _write(
     if not rows["id"]:
         raise DataError(f"corpus {name}: holds no utterance", hint="is it the split you mean?")
     if len(set(rows["id"])) != len(rows["id"]):
-        seen: set[str] = set()
-        twice = next(each for each in rows["id"] if each in seen or seen.add(each))
+        twice, _ = Counter(rows["id"]).most_common(1)[0]
         raise DataError(f"corpus {name}: the id {twice!r} stands twice")
-    schema = pa.schema(
-        [("id", pa.string()), ("text", pa.string()), ("speaker", pa.string()), ("length", pa.int64())]
-    )
+    texts = [(each, pa.string()) for each in ("id", "text", "speaker")]
+    schema = pa.schema([*texts, ("length", pa.int64())])
     pq.write_table(pa.table(rows, schema=schema), folder / "rows.parquet")
     kind = "features" if ready else "audio"
     rate = 0 if ready else sample_rate

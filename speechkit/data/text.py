@@ -82,7 +82,7 @@ class _Table(dict[int, str]):
         self[code] = becomes = self._becomes(chr(code))
         return becomes
 
-    def _becomes(self, character: str) -> str:
+    def _becomes(self, character: str) -> str:  # noqa: PLR0911 - a table, read from top to bottom
         alphabet = self._settings.alphabet
         if character in alphabet:
             return character

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Emissions to hypotheses: storing the first, decoding them, storing the second."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Hypotheses beside references: error rates over a corpus."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Training: the loop, its schedule, augmentation, averaging and checkpoints."""

@@ -1,0 +1,50 @@
+"""Which device computes, in which precision, on how many threads."""
+
+import os
+
+import torch
+
+from speechkit.errors import DeviceError
+
+
+def prepare_process(threads: int) -> None:
+    """Set up the process' arithmetic; before any tensor is computed.
+
+    Numbers too small for float32's normal form are taken for 0: AdamW's averages are full of them,
+    and computing with them is slow. A thread takes the flag over from the one that starts it, so
+    this must come before PyTorch's pool.
+
+    Args:
+        threads: CPU threads; 0: the cores this process may run on.
+    """
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+
+
+def choose_device(asked: str) -> torch.device:
+    """The device `auto`, `cpu` or `cuda` stands for here.
+
+    Raises:
+        DeviceError: a GPU is asked for and there is none.
+    """
+    if asked == "auto":
+        asked = "cuda" if torch.cuda.is_available() else "cpu"
+    if asked == "cuda" and not torch.cuda.is_available():
+        built = torch.version.cuda
+        why = f"PyTorch is built for CUDA {built} and sees no GPU" if built else (
+            "this PyTorch is built without CUDA"
+        )
+        raise DeviceError(
+            f'a GPU is asked for (device = "cuda"), and there is none: {why}',
+            hint='set train.device to "auto" or "cpu", or look what `nvidia-smi` says',
+        )
+    return torch.device(asked)
+
+
+def use_bf16(precision: str, device: torch.device) -> bool:
+    """Whether `auto`, `fp32` or `bf16` means bf16 on this device: auto where hardware has it."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - nothing public says so

@@ -1,0 +1,294 @@
+"""A whole acoustic recogniser, samples to emissions: extractor, normalisation and model.
+
+What training makes and everything after it uses. It is saved as one safetensors file, whose
+metadata names the parts and their settings, so that the file alone is a model.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from speechkit.component import Component, Config
+from speechkit.ctc import length_mask
+from speechkit.data.files import written_whole
+from speechkit.data.text import TextRules
+from speechkit.discovery import Plugins
+from speechkit.errors import DataError, PluginError, RunError
+from speechkit.interfaces import AcousticModel, Emissions, FeatureExtractor, Units
+from speechkit.settings import FeaturesSettings, TextSettings
+
+_FORMAT = "speechkit model 1"
+_KINDS = ("features", "units", "model")
+_EPSILON = 1e-5  # added to standard deviations, so that digital silence stays 0
+
+
+class Described(Protocol):
+    """A component with its settings, as a recipe chose it."""
+
+    def build(self, **given: object) -> Any:  # noqa: ANN401 - any part
+        """Make the part."""
+
+    def described(self) -> dict[str, Any]:
+        """Its name and settings, for a file."""
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What a recogniser is made of: all that must be known to build it again.
+
+    num_features is that of the features the model reads: the extractor's, or the corpus' own.
+    """
+
+    features: Described
+    units: Described
+    model: Described
+    text: TextSettings
+    normalization: str
+    num_features: int
+    language: str
+
+    def described(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {
+            "format": _FORMAT,
+            **{kind: getattr(self, kind).described() for kind in _KINDS},
+            "text": self.text.model_dump(mode="json"),
+            "normalization": self.normalization,
+            "num_features": self.num_features,
+            "language": self.language,
+        }
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A component with its settings, as a model file names it."""
+
+    component: Component[Any]
+    config: Config
+    settings: Mapping[str, Any]
+
+    def build(self, **given: object) -> Any:  # noqa: ANN401 - any part
+        return self.component.build(self.config, **given)
+
+    def described(self) -> dict[str, Any]:
+        return dict(self.settings)
+
+
+class Normalizer(nn.Module):
+    """Each feature minus its mean, over its standard deviation, and 0 past a row's length."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, kind: str, dim: int) -> None:
+        super().__init__()
+        self.kind = kind
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("deviation", torch.ones(dim))
+
+    def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, D), (B,) -> (B, T, D)."""
+        mask = length_mask(lengths, features.shape[1])[..., None]
+        if self.kind == "utterance":
+            count = lengths.clamp(min=1)[:, None, None]
+            features = torch.where(mask, features, 0.0)
+            centred = features - features.sum(1, keepdim=True) / count
+            variance = torch.where(mask, centred, 0.0).square().sum(1, keepdim=True) / count
+            features = centred / (variance.sqrt() + _EPSILON)
+        elif self.kind == "global":
+            features = (features - self.mean) / (self.deviation + _EPSILON)
+        return torch.where(mask, features, 0.0)
+
+
+class Recogniser(nn.Module):
+    """Samples, or ready features, to emissions."""
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        super().__init__()
+        self.blueprint = blueprint
+        self.rules = TextRules(blueprint.text)
+        self.units: Units = blueprint.units.build(alphabet=blueprint.text.alphabet)
+        self.extractor = cast("nn.Module", blueprint.features.build())
+        self.normalizer = Normalizer(blueprint.normalization, blueprint.num_features)
+        self.model = cast(
+            "nn.Module",
+            blueprint.model.build(
+                num_features=blueprint.num_features, num_labels=len(self.units.vocabulary)
+            ),
+        )
+
+    @property
+    def sample_rate(self) -> int:
+        """Hertz, of the samples it takes."""
+        return cast("FeatureExtractor", self.extractor).sample_rate
+
+    @property
+    def frame_shift_seconds(self) -> float:
+        """From one frame of emissions to the next."""
+        shift = cast("FeatureExtractor", self.extractor).frame_shift_seconds
+        return shift * cast("AcousticModel", self.model).subsampling
+
+    def raw_features(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Samples (B, N) or ready features (B, T, D) -> features, frames and frames' times."""
+        if values.dim() == 3:
+            return values, lengths, None
+        features, frames, *times = self.extractor(values, lengths)
+        return features, frames, times[0] if times else None
+
+    def features(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The same, normalised: what the model reads."""
+        with torch.no_grad():
+            features, frames, times = self.raw_features(values, lengths)
+            return self.normalizer(features.float(), frames), frames, times
+
+    @torch.inference_mode()
+    def emissions(self, values: Tensor, lengths: Tensor, *, bf16: bool = False) -> Emissions:
+        """Samples (B, N) or ready features (B, T, D), with lengths (B,), on the model's device."""
+        features, frames, times = self.features(values, lengths)
+        kind = features.device.type
+        with torch.autocast(kind, torch.bfloat16) if bf16 else nullcontext():
+            log_probs, out_frames = self.model(features, frames)
+        if times is not None:
+            step = cast("AcousticModel", self.model).subsampling
+            times = nn.functional.pad(times, (0, log_probs.shape[1] * step))
+            times = times[:, ::step][:, : log_probs.shape[1]]
+        return Emissions(log_probs.float(), out_frames, self.frame_shift_seconds, times)
+
+    def save(self, place: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Write the model file: `weights`, or its own, with the blueprint beside them."""
+        tensors = {
+            name: tensor.detach().cpu().contiguous()
+            for name, tensor in (weights or self.state_dict()).items()
+        }
+        blueprint = json.dumps(self.blueprint.described(), ensure_ascii=False)
+        with written_whole(place) as beside:
+            save_file(tensors, beside, metadata={"speechkit": blueprint})
+
+
+def load_recogniser(place: Path, plugins: Plugins) -> Recogniser:
+    """Read a model file, or the one in a run's folder.
+
+    Raises:
+        RunError: there is none, or it is not one of ours.
+        PluginError: a part it is made of is not installed, or has other settings now.
+    """
+    file = model_file(place)
+    blueprint = _read_blueprint(file, plugins)
+    recogniser = Recogniser(blueprint)
+    load_weights(recogniser, file)
+    return recogniser.eval()
+
+
+def model_file(place: Path) -> Path:
+    """The model file that `place` names: itself, or the one in the folder.
+
+    Raises:
+        RunError: there is none.
+    """
+    file = place / "model.safetensors" if place.is_dir() else place
+    if file.is_file():
+        return file
+    if place.is_dir():
+        raise RunError(
+            f"{place} holds no trained model (no model.safetensors)",
+            hint="is it a run's folder, and did its training end? `speechkit run` goes on with it",
+        )
+    raise RunError(f"{place} does not exist", hint="name a run's folder or a model file")
+
+
+def load_weights(recogniser: Recogniser, file: Path) -> None:
+    """Put a file's weights into `recogniser`.
+
+    Raises:
+        RunError: the file is damaged, or its weights are of another shape.
+    """
+    weights = read_tensors(file)
+    own = recogniser.state_dict()
+    lacking, extra = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+    other = [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
+    if lacking or extra or other:
+        name = sorted(other or lacking or extra)[0]
+        shapes = [tuple(each[name].shape) if name in each else "none" for each in (weights, own)]
+        raise RunError(
+            f"{file}: its weights do not fit the model: {name} is {shapes[0]} in the file, "
+            f"{shapes[1]} in the model",
+            hint="model, features, units and alphabet must be those it was trained with",
+        )
+    recogniser.load_state_dict(weights)
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file.
+
+    Raises:
+        RunError: it is none, or damaged.
+    """
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"{file}: is damaged or no model file: {error}") from None
+
+
+def _read_blueprint(file: Path, plugins: Plugins) -> Blueprint:
+    try:
+        with safe_open(file, framework="pt") as opened:
+            stored = json.loads((opened.metadata() or {})["speechkit"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise RunError(
+            f"{file}: is no speechkit model: {error}",
+            hint="name a run's folder, or a model.safetensors that `speechkit run` wrote",
+        ) from None
+    if stored.get("format") != _FORMAT:
+        raise RunError(f"{file}: has the format {stored.get('format')!r}, not {_FORMAT!r}")
+    try:
+        return Blueprint(
+            **{kind: _part(kind, stored[kind], plugins) for kind in _KINDS},
+            text=TextSettings.model_validate_json(json.dumps(stored["text"])),
+            normalization=FeaturesSettings(normalization=stored["normalization"]).normalization,
+            num_features=stored["num_features"],
+            language=stored["language"],
+        )
+    except (ValidationError, KeyError, TypeError) as error:
+        raise PluginError(
+            f"{file}: was made with other settings than the installed parts have: {error}",
+            hint="install the versions it was trained with",
+        ) from None
+
+
+def _part(kind: str, stored: Mapping[str, Any], plugins: Plugins) -> _Stored:
+    component = plugins.find(kind, stored["use"]).component
+    keys = {key: stored[key] for key in stored if key not in {"use", "revision"}}
+    return _Stored(component, component.config.model_validate_json(json.dumps(keys)), stored)
+
+
+def fit_normalizer(recogniser: Recogniser, batches: Any) -> None:  # noqa: ANN401 - see below
+    """Set mean and deviation of a "global" normaliser from batches of training data.
+
+    Args:
+        recogniser: its normaliser is changed.
+        batches: iterable of `Batch`, on the recogniser's device.
+
+    Raises:
+        DataError: the batches hold no frame.
+    """
+    total, square, count = 0.0, 0.0, 0
+    for batch in batches:
+        features, frames, _ = recogniser.raw_features(batch.values, batch.lengths)
+        kept = features.double()[length_mask(frames, features.shape[1])]
+        total, square, count = total + kept.sum(0), square + kept.square().sum(0), count + len(kept)
+    if not count:
+        raise DataError("the training data hold no frame of features")
+    mean = torch.as_tensor(total) / count
+    variance = (torch.as_tensor(square) / count - mean.square()).clamp(min=0)
+    recogniser.normalizer.mean.copy_(mean)
+    recogniser.normalizer.deviation.copy_(variance.sqrt())

@@ -1,0 +1,93 @@
+"""A run's folder: one process at a time, and what each finished stage was made from."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from speechkit.data.files import disk_full, write_json
+from speechkit.errors import RunError
+
+
+class RunFolder:
+    """The folder of one run. `stages.json` holds, by stage, the inputs it was made from."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder while inside.
+
+        Raises:
+            RunError: another process holds it, or it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("a+")
+        except OSError as error:
+            raise RunError(
+                f"the run's folder {self.path} cannot be written: {error.strerror}",
+                hint="runs are kept in runs/ of the folder the command is given in",
+            ) from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.seek(0)
+                raise RunError(
+                    f"{self.path} is in use by process {lock.read().strip() or '?'}",
+                    hint="wait for it, or give this run another name: --run NAME",
+                ) from None
+            try:
+                lock.truncate(0)
+                lock.write(f"{os.getpid()}\n")
+                lock.flush()
+            except OSError as error:
+                raise disk_full(self.path) from error
+            yield
+
+    def inputs(self, stage: str) -> dict[str, Any] | None:
+        """What `stage` was made from; None where it has not ended."""
+        inputs: dict[str, Any] | None = self._stages().get(stage)
+        return inputs
+
+    def is_done(self, stage: str, inputs: Mapping[str, Any], output: Path) -> bool:
+        """Whether `stage` has ended with these inputs, and what it made is there."""
+        return self.inputs(stage) == json.loads(json.dumps(inputs)) and output.is_file()
+
+    def done(self, stage: str, inputs: Mapping[str, Any]) -> None:
+        """Note that `stage` has ended."""
+        write_json(self.path / "stages.json", {**self._stages(), stage: dict(inputs)})
+
+    def forget(self) -> None:
+        """Note that no stage has ended."""
+        write_json(self.path / "stages.json", {})
+
+    def _stages(self) -> dict[str, Any]:
+        try:
+            stages: dict[str, Any] = json.loads((self.path / "stages.json").read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            return {}  # never half-written by us; whatever it is now, no stage is known to be done
+        return stages
+
+
+def differences(before: Any, after: Any, path: str = "") -> list[str]:  # noqa: ANN401 - JSON
+    """Where two JSON values differ: `model.dim: 192, now 256`."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [
+            line
+            for key in sorted(before.keys() | after.keys())
+            for line in differences(before.get(key), after.get(key), f"{path}.{key}".lstrip("."))
+        ]
+    return [] if before == after else [f"{path}: {_brief(before)}, now {_brief(after)}"]
+
+
+def _brief(value: Any) -> str:  # noqa: ANN401 - JSON
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,73 @@
+"""Scores of a run: one row for each test set and decoder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from speechkit.data.files import write_json
+from speechkit.scoring.edits import character_edits, word_edits
+
+
+@dataclass(frozen=True)
+class Score:
+    """Error rates of a decoder on a test set, as fractions, over the whole corpus.
+
+    seconds           of speech
+    real_time_factor  seconds the decoder took for a second of speech
+    """
+
+    test: str
+    decoder: str
+    wer: float
+    cer: float
+    utterances: int
+    words: int
+    substitutions: int
+    deletions: int
+    insertions: int
+    seconds: float
+    real_time_factor: float
+
+
+def score(
+    test: str,
+    decoder: str,
+    lines: Sequence[Mapping[str, Any]],
+    *,
+    seconds: float,
+    decoding_seconds: float,
+) -> Score:
+    """Score the lines of a decoded test set."""
+    pairs = [(line["reference"], line["hypothesis"]) for line in lines]
+    words = word_edits(pairs)
+    return Score(
+        test,
+        decoder,
+        words.rate,
+        character_edits(pairs).rate,
+        len(pairs),
+        words.reference_length,
+        words.substitutions,
+        words.deletions,
+        words.insertions,
+        round(seconds, 3),
+        decoding_seconds / seconds if seconds else 0.0,
+    )
+
+
+def read_scores(place: Path) -> list[Score]:
+    """Rows of scores.json; none where it is not there."""
+    if not place.is_file():
+        return []
+    return [Score(**row) for row in json.loads(place.read_text(encoding="utf-8"))]
+
+
+def write_scores(place: Path, new: Sequence[Score]) -> list[Score]:
+    """Put `new` rows in; earlier ones of other decoders and tests stay. Gives all rows."""
+    fresh = {(each.test, each.decoder) for each in new}
+    kept = [each for each in read_scores(place) if (each.test, each.decoder) not in fresh]
+    rows = [*kept, *new]
+    write_json(place, [asdict(each) for each in rows])
+    return rows
