@@ -1,0 +1,371 @@
+"""Checks the tables of a recipe, and makes the record of it."""
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from speechkit.component import Config
+from speechkit.discovery import ENGINE_SETTINGS, Offer, Plugins
+from speechkit.errors import PluginError
+from speechkit.locate import KeyPath
+from speechkit.near import near, near_names
+from speechkit.recipe.layers import Node
+from speechkit.recipe.problems import (
+    Problem,
+    dotted,
+    is_misspelt,
+    not_a_table,
+    strangers,
+    validated,
+)
+from speechkit.recipe.record import Choice, Recipe
+from speechkit.settings import (
+    FeaturesSettings,
+    LanguageModelSettings,
+    ModelSettings,
+    RecipeSettings,
+    TextSettings,
+    TrainSettings,
+)
+
+C = TypeVar("C", bound=Config)
+
+TABLES = (
+    "recipe",
+    "corpus",
+    "text",
+    "features",
+    "augment",
+    "units",
+    "model",
+    "train",
+    "lm",
+    "decoder",
+)
+CORPORA = ("train", "validation", "test")
+KINDS_OF_TABLES = {
+    "features": "features",
+    "units": "units",
+    "model": "model",
+    "lm": "language_model",
+}
+DEFAULT_UNITS = "characters"
+DEFAULT_DECODER = "greedy"
+
+_TEST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def engine_keys(path: KeyPath) -> frozenset[str] | None:
+    """The keys of a table that are not its component's; None for a table that names none."""
+    match path:
+        case ("features" | "units" | "model" | "lm" as table,):
+            settings = ENGINE_SETTINGS.get(KINDS_OF_TABLES[table])
+            return frozenset(settings.model_fields) if settings else frozenset()
+        case ("corpus", "train" | "validation") | ("corpus", "test", _) | ("augment", int()):
+            return frozenset()
+    return None
+
+
+@dataclass(frozen=True)
+class Checking:
+    """One check of a recipe's tables; `tell` is given each problem."""
+
+    plugins: Plugins
+    folder: Path
+    tell: Callable[[Problem], None]
+
+    def recipe(self, root: Node) -> Recipe | None:
+        """The record of the recipe in `root`; None where something is wrong with it."""
+        told: list[Problem] = []
+        inner = replace(self, tell=told.append)
+        parts = inner._parts(root)
+        for problem in told:
+            self.tell(problem)
+        return None if told or parts is None else parts
+
+    def _parts(self, root: Node) -> Recipe | None:
+        for problem in strangers(root, (), TABLES, also_near=("profiles",)):
+            self.tell(problem)
+        settings = self._settings(RecipeSettings, "recipe", root, is_required=True)
+        text = self._settings(TextSettings, "text", root, is_required=True)
+        train = self._settings(TrainSettings, "train", root)
+        train_corpus, validation_corpus, test_corpora = self._corpora(root)
+        features, features_settings = self._part("features", root, FeaturesSettings)
+        augment = self._augment(root)
+        units, _ = self._part("units", root, None, default=DEFAULT_UNITS)
+        model, model_settings = self._part("model", root, ModelSettings)
+        has_lm = "lm" in root.table
+        lm, lm_settings = (
+            self._part("lm", root, LanguageModelSettings)
+            if has_lm
+            else (None, LanguageModelSettings())
+        )
+        decoder, decoders = self._decoders(root)
+        self._purpose(root)
+        if not (settings and text and train and features and features_settings and units):
+            return None
+        if not (model and model_settings and lm_settings and decoder):
+            return None
+        return Recipe(
+            settings=settings,
+            text=text,
+            train_corpus=train_corpus,
+            validation_corpus=validation_corpus,
+            test_corpora=test_corpora,
+            features=features,
+            features_settings=features_settings,
+            augment=augment,
+            units=units,
+            model=model,
+            model_settings=model_settings,
+            train=train,
+            lm=lm,
+            lm_settings=lm_settings,
+            decoder=decoder,
+            decoders=decoders,
+        )
+
+    def _purpose(self, root: Node) -> None:
+        """A recipe trains, or has a trained model to score."""
+        corpus = root.table.get("corpus", Node({}, root.place))
+        known = set(CORPORA)
+        if "train" in corpus.table or is_misspelt("train", corpus, known):
+            return
+        model = root.table.get("model", Node({}, root.place))
+        engine = ENGINE_SETTINGS["model"].model_fields
+        if "start_from" not in model.table and not is_misspelt("start_from", model, engine):
+            message = "neither a [corpus.train] to train on nor a trained model"
+            hint = "add [corpus.train], or start_from = RUN to [model]"
+            self.tell(Problem(corpus.place, message, hint, is_gap=True))
+        elif not corpus.table.get("test", corpus).table:
+            message = "nothing to do: neither a [corpus.train] to train on nor a [corpus.test.NAME]"
+            self.tell(Problem(corpus.place, message, is_gap=True))
+
+    def _settings(
+        self, config: type[C], name: str, root: Node, *, is_required: bool = False
+    ) -> C | None:
+        """The settings in a table of the engine's own."""
+        node = self._given(name, root, is_required=is_required)
+        return None if node is None else self._validated(config, node, (name,))
+
+    def _given(self, name: str, root: Node, *, is_required: bool) -> Node | None:
+        """The table `name`, an empty one where it is left out and may be."""
+        if name in root.table:
+            return self._table(root.table[name], (name,))
+        if not is_required:
+            return Node({}, root.place)
+        if not is_misspelt(name, root, TABLES):
+            self.tell(Problem(root.place, f"there is no table [{name}]", is_gap=True))
+        return None
+
+    def _part(
+        self, name: str, root: Node, engine: type[C] | None, *, default: str = ""
+    ) -> tuple[Choice | None, C | None]:
+        """The component a table names, and the engine's settings in that table."""
+        node = self._given(name, root, is_required=not default)
+        if node is None:
+            return None, None
+        keys = engine_keys((name,)) or frozenset()
+        own = Node({key: each for key, each in node.table.items() if key in keys}, node.place)
+        settings = self._validated(engine, own, (name,)) if engine else None
+        return self._choice(KINDS_OF_TABLES[name], node, (name,), default=default), settings
+
+    def _corpora(self, root: Node) -> tuple[Choice | None, Choice | None, dict[str, Choice]]:
+        corpus = self._given("corpus", root, is_required=False)
+        if corpus is None:
+            return None, None, {}
+        for problem in strangers(corpus, ("corpus",), CORPORA):
+            self.tell(problem)
+        train, validation = (
+            self._choice("corpus", corpus.table[name], ("corpus", name))
+            if name in corpus.table
+            else None
+            for name in ("train", "validation")
+        )
+        tests: dict[str, Choice] = {}
+        node = corpus.table.get("test")
+        if node and self._table(node, ("corpus", "test"), hint="write [corpus.test.NAME]"):
+            for name, each in node.table.items():
+                path = ("corpus", "test", name)
+                if not _TEST_NAME.fullmatch(name):
+                    message = f"a test's name is letters, digits, `_`, `.` and `-`, not `{name}`"
+                    self.tell(Problem(each.place, message))
+                if self._table(each, path, hint="every test has a name: [corpus.test.NAME]") and (
+                    choice := self._choice("corpus", each, path)
+                ):
+                    tests[name] = choice
+        return train, validation, tests
+
+    def _augment(self, root: Node) -> tuple[Choice, ...]:
+        node = root.table.get("augment")
+        if node is None:
+            return ()
+        if not isinstance(node.value, list):
+            message = f"`augment` is {node.shown()}, not a list of tables"
+            self.tell(Problem(node.place, message, "every augmentation is written [[augment]]"))
+            return ()
+        choices = [
+            self._choice("augmentation", each, ("augment", place))
+            for place, each in enumerate(node.value)
+        ]
+        return tuple(each for each in choices if each)
+
+    def _choice(self, kind: str, node: Node, path: KeyPath, *, default: str = "") -> Choice | None:
+        """The component the table `node` names with `use`, and its settings."""
+        if self._table(node, path) is None:
+            return None
+        known = {"use", *(engine_keys(path) or ())}
+        use, offer = self._use(kind, node, path, known, default)
+        if offer is None:
+            return None
+        # What was taken for `use` though it is not spelt so stays: it is told as a stranger.
+        own = {key: each for key, each in node.table.items() if key not in known}
+        return self._chosen(offer, use, replace(node, value=own), path, also_known=known)
+
+    def _use(
+        self, kind: str, node: Node, path: KeyPath, known: Collection[str], default: str
+    ) -> tuple[str, Offer | None]:
+        """What the table `node` says to use, and the offer of it if there is one."""
+        key = next((key for key in ("use", *node.table) if _means_use(key, node, known)), None)
+        if key is None and not default:
+            names = [each.component.name for each in self.plugins.offers(kind)]
+            message = f"[{dotted(path)}] does not say which {_words(kind)}: `use`"
+            self.tell(Problem(node.place, message, near("", names), is_gap=True))
+            return "", None
+        named = node.table[key] if key else Node(default, node.place)
+        if not isinstance(named.value, str):
+            message = f"{dotted((*path, 'use'))}: should be a text, not {named.shown()}"
+            self.tell(Problem(named.place, message))
+            return "", None
+        try:
+            return named.value, self.plugins.find(kind, named.value)
+        except PluginError as error:
+            if key not in {"use", None}:
+                for problem in strangers(node, path, known, [str(key)]):
+                    self.tell(problem)
+            elif not named.is_unset:
+                self.tell(Problem(named.place, f"[{dotted(path)}] {error}", error.hint))
+            return named.value, None
+
+    def _chosen(
+        self, offer: Offer, use: str, node: Node, path: KeyPath, *, also_known: Collection[str] = ()
+    ) -> Choice | None:
+        component = offer.component
+        who = f"`{component.name}`"
+        config = self._validated(component.config, node, path, who=who, also_known=also_known)
+        if config is None:
+            return None
+        return Choice(offer.kind, use, component, config, offer.distribution, offer.version)
+
+    def _decoders(self, root: Node) -> tuple[Choice | None, dict[str, Choice]]:
+        """The decoder used, and all whose settings are given; `apart` has put each in its table."""
+        node = self._given("decoder", root, is_required=False)
+        if node is None:
+            return None, {}
+        path: KeyPath = ("decoder",)
+        use, used = self._use("decoder", node, path, {"use"}, DEFAULT_DECODER)
+        chosen: dict[str, Choice | None] = {}
+        for name, settings in node.table.items():
+            if (name == use and used is None) or name == "use":
+                continue  # told already
+            if not isinstance(settings.value, dict):
+                known = {"use", *self._decoder_names()}
+                for problem in strangers(node, path, known, [name]):
+                    self.tell(problem)
+                continue
+            try:
+                offer = self.plugins.find("decoder", name)
+            except PluginError as error:
+                hint = near(name, {"use", *self._decoder_names(), *_settings_of(used)})
+                self.tell(Problem(settings.place, f"[decoder.{name}] {error}", hint))
+            else:
+                chosen[name] = self._chosen(
+                    offer, name, settings, (*path, name), also_known={"use"}
+                )
+        if used and use not in chosen:
+            chosen[use] = self._chosen(used, use, Node({}, node.place), (*path, use))
+        return chosen.get(use), {name: each for name, each in chosen.items() if each}
+
+    def apart(self, layer: Node, used: str) -> Node:
+        """A layer with every setting beside [decoder]'s `use` moved into its decoder's own table.
+
+        used  the decoder where the layer does not name one: that of the layers below
+        """
+        node = layer.table.get("decoder", Node({}, layer.place))
+        names = self._decoder_names()
+        key = next((key for key in ("use", *node.table) if _means_use(key, node, {"use"})), None)
+        used = str(node.table[key].value) if key else used
+        try:
+            fields = _settings_of(self.plugins.find("decoder", used))
+        except PluginError:
+            fields = frozenset()
+        table: dict[str, Node] = {}
+        loose: dict[str, Node] = {}
+        for name, each in node.table.items():
+            is_setting = not isinstance(each.value, dict) or (name in fields and name not in names)
+            (loose if is_setting and name != key else table)[name] = each
+        plain = used.rpartition(":")[2]
+        if plain != used and plain in table:  # [decoder.NAME] means the one used, whoever offers it
+            table[used] = table.pop(plain)
+        if loose:
+            own = table.get(used, Node({}, node.place))
+            for name in sorted(loose.keys() & own.table.keys()):
+                message = f"`{name}` is given twice: in [decoder] and in [decoder.{used}]"
+                self.tell(Problem(loose[name].place, message))
+            table[used] = replace(own, value={**loose, **own.table})
+        if not node.table:
+            return layer
+        return replace(layer, value={**layer.table, "decoder": replace(node, value=table)})
+
+    def used_decoder(self, root: Node) -> str:
+        """The decoder a recipe's tables use."""
+        node = root.table.get("decoder", root).table.get("use")
+        return str(node.value) if node else DEFAULT_DECODER
+
+    def _decoder_names(self) -> set[str]:
+        return {each.component.name for each in self.plugins.offers("decoder")}
+
+    def _validated(
+        self,
+        config: type[C],
+        node: Node,
+        path: KeyPath,
+        *,
+        who: str = "",
+        also_known: Collection[str] = (),
+    ) -> C | None:
+        result = validated(config, node, path, folder=self.folder, who=who, also_known=also_known)
+        if isinstance(result, config):
+            return result
+        assert isinstance(result, list)
+        for problem in result:
+            self.tell(problem)
+        return None
+
+    def _table(self, node: Node, path: KeyPath, *, hint: str = "") -> Node | None:
+        """`node`, if it is a table."""
+        if isinstance(node.value, dict):
+            return node
+        self.tell(not_a_table(node, path, hint))
+        return None
+
+
+def _means_use(key: str, node: Node, known: Collection[str]) -> bool:
+    """Whether `key` of the table `node` says which component, though it may be misspelt."""
+    if key == "use" or key not in node.table:
+        return key in node.table
+    return (
+        key not in known
+        and near_names(key, {"use"}) != []
+        and isinstance(node.table[key].value, str)
+    )
+
+
+def _settings_of(offer: Offer | None) -> frozenset[str]:
+    return frozenset(offer.component.config.model_fields) if offer else frozenset()
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")

@@ -1,0 +1,108 @@
+"""What a recipe says once it is checked: every part chosen, every setting with its value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from speechkit.component import Component, Config
+from speechkit.recipe.layers import VARIABLE
+from speechkit.recipe.toml_text import toml_key, toml_table
+from speechkit.settings import (
+    FeaturesSettings,
+    LanguageModelSettings,
+    ModelSettings,
+    RecipeSettings,
+    TextSettings,
+    TrainSettings,
+)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A component, with the settings the recipe gives it.
+
+    use  how the recipe names it: `n2`, or `distribution:n2`
+    """
+
+    kind: str
+    use: str
+    component: Component[Any]
+    config: Config
+    distribution: str
+    version: str
+
+    def build(self, **given: object) -> Any:  # noqa: ANN401 - typed by the hook that offers it
+        """Make the part."""
+        return self.component.build(self.config, **given)
+
+    def described(self) -> dict[str, Any]:
+        """What the part's results depend on, as JSON knows it: every setting, with the defaults."""
+        settings = self.config.model_dump(mode="json")
+        return {"use": self.use, "revision": self.component.revision, **settings}
+
+    def _to_toml(self, header: str, engine: Config | None = None) -> str:
+        return toml_table(header, {"use": self.use, **_dumped(engine), **_dumped(self.config)})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checked recipe: every part chosen, every setting with its value.
+
+    file, profile  where it was read from; two recipes that say the same are equal without them
+    decoders       every decoder whose settings stand in the recipe, and the one used
+    """
+
+    settings: RecipeSettings
+    text: TextSettings
+    train_corpus: Choice | None
+    validation_corpus: Choice | None
+    test_corpora: Mapping[str, Choice]
+    features: Choice
+    features_settings: FeaturesSettings
+    augment: tuple[Choice, ...]
+    units: Choice
+    model: Choice
+    model_settings: ModelSettings
+    train: TrainSettings
+    lm: Choice | None
+    lm_settings: LanguageModelSettings
+    decoder: Choice
+    decoders: Mapping[str, Choice]
+    file: Path | None = field(default=None, compare=False)
+    profile: str | None = field(default=None, compare=False)
+
+    def to_toml(self) -> str:
+        """The recipe with every default and absolute paths; it reads back as an equal one."""
+        tables = [toml_table("[recipe]", _dumped(self.settings))]
+        if self.train_corpus:
+            tables.append(self.train_corpus._to_toml("[corpus.train]"))
+        if self.validation_corpus:
+            tables.append(self.validation_corpus._to_toml("[corpus.validation]"))
+        for name, corpus in self.test_corpora.items():
+            tables.append(corpus._to_toml(f"[corpus.test.{toml_key(name)}]"))
+        tables.append(toml_table("[text]", _dumped(self.text)))
+        tables.append(self.features._to_toml("[features]", self.features_settings))
+        tables += [each._to_toml("[[augment]]") for each in self.augment]
+        tables.append(self.units._to_toml("[units]"))
+        tables.append(self.model._to_toml("[model]", self.model_settings))
+        tables.append(toml_table("[train]", _dumped(self.train)))
+        if self.lm:
+            tables.append(self.lm._to_toml("[lm]", self.lm_settings))
+        tables.append(toml_table("[decoder]", {"use": self.decoder.use}))
+        for name, decoder in self.decoders.items():
+            tables.append(toml_table(f"[decoder.{toml_key(name)}]", _dumped(decoder.config)))
+        return "\n".join(tables)
+
+
+def _dumped(config: Config | None) -> dict[str, Any]:
+    """Settings as TOML has them: none that are None, and no text that passes for a variable."""
+    return _escaped(config.model_dump(mode="json", exclude_none=True)) if config else {}
+
+
+def _escaped(value: Any) -> Any:  # noqa: ANN401 - a value of JSON
+    if isinstance(value, str):
+        return VARIABLE.sub(lambda found: f"${found[0]}", value)
+    if isinstance(value, dict):
+        return {key: _escaped(each) for key, each in value.items()}
+    return [_escaped(each) for each in value] if isinstance(value, list) else value
