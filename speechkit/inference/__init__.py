@@ -1,1 +1,1 @@
-"""TODO."""
+"""A trained model on new audio."""

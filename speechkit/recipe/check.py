@@ -22,6 +22,8 @@ from speechkit.recipe.problems import (
 )
 from speechkit.recipe.record import Choice, Recipe
 from speechkit.settings import (
+    DataSettings,
+    DataSettings,
     FeaturesSettings,
     LanguageModelSettings,
     ModelSettings,
@@ -35,11 +37,13 @@ C = TypeVar("C", bound=Config)
 TABLES = (
     "recipe",
     "corpus",
+    "data",
     "text",
     "features",
     "augment",
     "units",
     "model",
+    "data",
     "train",
     "lm",
     "decoder",
@@ -89,7 +93,9 @@ class Checking:
         for problem in strangers(root, (), TABLES, also_near=("profiles",)):
             self.tell(problem)
         settings = self._settings(RecipeSettings, "recipe", root, is_required=True)
+        data = self._settings(DataSettings, "data", root)
         text = self._settings(TextSettings, "text", root, is_required=True)
+        data = self._settings(DataSettings, "data", root)
         train = self._settings(TrainSettings, "train", root)
         train_corpus, validation_corpus, test_corpora = self._corpora(root)
         features, features_settings = self._part("features", root, FeaturesSettings)
@@ -103,13 +109,17 @@ class Checking:
             else (None, LanguageModelSettings())
         )
         decoder, decoders = self._decoders(root)
+        validation_decoder = None
+        if train and (train_corpus or "decoder" in train.model_fields_set):
+            validation_decoder = self._validation_decoder(root, train.decoder, decoders)
         self._purpose(root)
-        if not (settings and text and train and features and features_settings and units):
+        if not (settings and data and text and train and features and features_settings and units):
             return None
-        if not (model and model_settings and lm_settings and decoder):
+        if not (units and model and model_settings and lm_settings and decoder):
             return None
         return Recipe(
             settings=settings,
+            data=data,
             text=text,
             train_corpus=train_corpus,
             validation_corpus=validation_corpus,
@@ -120,11 +130,13 @@ class Checking:
             units=units,
             model=model,
             model_settings=model_settings,
+            data=data,
             train=train,
             lm=lm,
             lm_settings=lm_settings,
             decoder=decoder,
             decoders=decoders,
+            validation_decoder=validation_decoder,
         )
 
     def _purpose(self, root: Node) -> None:
@@ -287,6 +299,22 @@ class Checking:
         if used and use not in chosen:
             chosen[use] = self._chosen(used, use, Node({}, node.place), (*path, use))
         return chosen.get(use), {name: each for name, each in chosen.items() if each}
+
+    def _validation_decoder(
+        self, root: Node, use: str, decoders: Mapping[str, Choice]
+    ) -> Choice | None:
+        """What [train] decodes its validations with: its settings are those in [decoder.NAME]."""
+        if use in decoders:
+            return decoders[use]
+        node, _ = root.at(("train", "decoder"))
+        try:
+            offer = self.plugins.find("decoder", use)
+        except PluginError as error:
+            self.tell(Problem(node.place, f"train.decoder: {error}", error.hint))
+            return None
+        if use in root.table.get("decoder", Node({}, root.place)).table:
+            return None  # its settings are wrong, and that is told
+        return self._chosen(offer, use, Node({}, node.place), ("decoder", use))
 
     def apart(self, layer: Node, used: str) -> Node:
         """A layer with every setting beside [decoder]'s `use` moved into its decoder's own table.

@@ -9,6 +9,8 @@ from speechkit.component import Component, Config
 from speechkit.recipe.layers import VARIABLE
 from speechkit.recipe.toml_text import toml_key, toml_table
 from speechkit.settings import (
+    DataSettings,
+    DataSettings,
     FeaturesSettings,
     LanguageModelSettings,
     ModelSettings,
@@ -51,9 +53,11 @@ class Recipe:
 
     file, profile  where it was read from; two recipes that say the same are equal without them
     decoders       every decoder whose settings stand in the recipe, and the one used
+    validation_decoder  what training decodes its validations with; None where nothing is trained
     """
 
     settings: RecipeSettings
+    data: DataSettings
     text: TextSettings
     train_corpus: Choice | None
     validation_corpus: Choice | None
@@ -64,11 +68,13 @@ class Recipe:
     units: Choice
     model: Choice
     model_settings: ModelSettings
+    data: DataSettings
     train: TrainSettings
     lm: Choice | None
     lm_settings: LanguageModelSettings
     decoder: Choice
     decoders: Mapping[str, Choice]
+    validation_decoder: Choice | None
     file: Path | None = field(default=None, compare=False)
     profile: str | None = field(default=None, compare=False)
 
@@ -81,11 +87,13 @@ class Recipe:
             tables.append(self.validation_corpus._to_toml("[corpus.validation]"))
         for name, corpus in self.test_corpora.items():
             tables.append(corpus._to_toml(f"[corpus.test.{toml_key(name)}]"))
+        tables.append(toml_table("[data]", _dumped(self.data)))
         tables.append(toml_table("[text]", _dumped(self.text)))
         tables.append(self.features._to_toml("[features]", self.features_settings))
         tables += [each._to_toml("[[augment]]") for each in self.augment]
         tables.append(self.units._to_toml("[units]"))
         tables.append(self.model._to_toml("[model]", self.model_settings))
+        tables.append(toml_table("[data]", _dumped(self.data)))
         tables.append(toml_table("[train]", _dumped(self.train)))
         if self.lm:
             tables.append(self.lm._to_toml("[lm]", self.lm_settings))

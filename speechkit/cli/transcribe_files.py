@@ -1,0 +1,53 @@
+"""What `speechkit transcribe` does, apart from its options, since torch comes with it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from speechkit.cli.context import plugins_of
+from speechkit.device import choose_device, prepare_process
+from speechkit.errors import DataError, RunError
+from speechkit.inference.transcriber import Transcriber, read_and_transcribe
+from speechkit.recogniser import load_recogniser
+
+
+def transcribe_files(
+    context: typer.Context,
+    files: Sequence[str],
+    *,
+    model: str,
+    decoder: str,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Print a line for each file; one that cannot be read is told, and the others go on."""
+    if device not in {"auto", "cpu", "cuda"}:
+        raise RunError(f"--device {device}: no such device", hint="known: auto, cpu, cuda")
+    prepare_process(0)
+    plugins = plugins_of(context)
+    chosen = choose_device(device)
+    recogniser = load_recogniser(Path(model), plugins).to(chosen)
+    component = plugins.find("decoder", decoder).component
+    vocabulary = recogniser.units.vocabulary
+    part = component.build(component.config(), vocabulary=vocabulary, language_model=None)
+    transcriber = Transcriber(recogniser, part)
+    failed = 0
+    for file in files:
+        try:
+            found, seconds = read_and_transcribe(transcriber, file)
+        except DataError as error:
+            failed += 1
+            hint = f"\nhint: {error.hint}" if error.hint else ""
+            typer.echo(f"error: {error}{hint}", err=True)
+            continue
+        if as_json:
+            words = [asdict(word) for word in found.words]
+            line = {"file": file, "seconds": seconds, "text": found.text, "words": words}
+            typer.echo(json.dumps(line, ensure_ascii=False))
+        else:
+            typer.echo(found.text if len(files) == 1 else f"{file}\t{found.text}")
+    if failed:
+        raise typer.Exit(1)

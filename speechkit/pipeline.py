@@ -1,0 +1,404 @@
+"""The stages of a run: what each one needs, and what it leaves behind.
+
+prepare → train → emit → decode → score, in the folder `runs/NAME`. A stage whose inputs have not
+changed is not done again, so that another decoder costs seconds, and a run that was killed goes on
+where it was. A finished training is never thrown away unasked.
+"""
+
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.metadata import distribution, distributions
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from speechkit.data.batches import make_batch, ordered_batches
+from speechkit.data.files import cache_folder, write_json, written_whole
+from speechkit.data.store import Store, fingerprint_of, prepare
+from speechkit.data.text import TextRules
+from speechkit.decoding.decode import decode, read_decoded
+from speechkit.decoding.emissions import StoredEmissions, load_emissions, save_emissions
+from speechkit.device import choose_device, prepare_process, use_bf16
+from speechkit.discovery import Plugins
+from speechkit.errors import DataError, RecipeError, RunError
+from speechkit.interfaces import Augmentation, Decoder, Emissions, Speech
+from speechkit.recipe import Choice, Recipe
+from speechkit.recogniser import (
+    Blueprint,
+    Recogniser,
+    load_recogniser,
+    load_weights,
+    model_file,
+)
+from speechkit.reporter import Reporter
+from speechkit.runs import RunFolder, differences
+from speechkit.scoring.scores import Score, score, write_scores
+from speechkit.training.augment import Chain
+from speechkit.training.loop import Examples, Training
+
+VALIDATION = "validation"  # how the validation part is called among the test sets
+
+# Settings of [train] that change how long training takes, not what it gives.
+_NO_RESULT = {"device", "threads", "keep", "checkpoint_minutes", "decoder"}
+_SHOWN = 8  # characters, or utterances, named in a warning
+
+
+@dataclass
+class Pipeline:
+    """One execution of a recipe.
+
+    force  stages to do again though nothing changed: "train"
+    """
+
+    recipe: Recipe
+    plugins: Plugins
+    folder: Path
+    reporter: Reporter = field(default_factory=Reporter)
+    force: frozenset[str] = frozenset()
+
+    def run(self) -> list[Score]:
+        """All stages; gives the rows of scores.json.
+
+        Raises:
+            SpeechkitError: whatever the user can put right.
+        """
+        prepare_process(self.recipe.train.threads)
+        self.device = choose_device(self.recipe.train.device)
+        folder = RunFolder(self.folder)
+        with folder.locked():
+            self._train(folder)
+            scores = [self._test(folder, name) for name in self._tests()]
+            rows = write_scores(self.folder / "scores.json", scores)
+        return rows
+
+    # ---- prepare
+
+    @cached_property
+    def _speech(self) -> dict[str, Speech]:
+        """Datasets by name: "train", and the test sets with "validation" among them."""
+        chosen = {"train": self.recipe.train_corpus, **self._tests()}
+        return {name: choice.build() for name, choice in chosen.items() if choice}
+
+    def _tests(self) -> dict[str, Choice]:
+        validation = self.recipe.validation_corpus
+        first = {VALIDATION: validation} if validation else {}
+        return {**first, **self.recipe.test_corpora}
+
+    def _choice(self, name: str) -> Choice:
+        choice = self.recipe.train_corpus if name == "train" else self._tests()[name]
+        assert choice is not None
+        return choice
+
+    def _fingerprint(self, name: str) -> str:
+        described = self._choice(name).described()
+        rate = self._extractor.sample_rate
+        return fingerprint_of(self._speech[name], described, sample_rate=rate)
+
+    def _store(self, name: str) -> Store:
+        with self.reporter.progress(f"reading {name}") as advance:
+            store = prepare(
+                self._speech[name],
+                self._choice(name).described(),
+                sample_rate=self._extractor.sample_rate,
+                skip_bad=self.recipe.data.bad_utterances == "skip",
+                name=name,
+                progress=advance,
+                workers=self.recipe.data.workers,
+            )
+        for _, why in store.meta.skipped[:_SHOWN]:
+            self.reporter.warn(f"{name}: left out: {why}")
+        self._check_features(name, store)
+        return store
+
+    @cached_property
+    def _extractor(self) -> Any:  # noqa: ANN401 - a FeatureExtractor of a plugin
+        return self.recipe.features.build()
+
+    def _check_features(self, name: str, store: Store) -> None:
+        if store.meta.kind == "audio":
+            return
+        extractor, use = self._extractor, self.recipe.features.use
+        have = (store.meta.dim, store.meta.frame_shift_seconds)
+        want = (extractor.dim, extractor.frame_shift_seconds)
+        if have[0] != want[0] or abs(have[1] - want[1]) > 1e-6:
+            raise DataError(
+                f"corpus {name} gives {have[0]} features every {have[1]:g} s, "
+                f"[features] {use} makes {want[0]} every {want[1]:g} s",
+                hint="choose the extractor that the corpus' features were made with",
+            )
+        waveform = [
+            each.use for each, part in zip(self.recipe.augment, self._augmentations, strict=True)
+            if part.stage == "waveform"
+        ]
+        if waveform and name == "train":
+            raise RecipeError(
+                f"[[augment]] {', '.join(waveform)} changes waveforms, and corpus train gives "
+                "ready features: there are none",
+                hint="take the augmentation out, or choose one of features, such as spec_augment",
+            )
+
+    @cached_property
+    def _augmentations(self) -> list[Augmentation]:
+        ready = "features" in (self._speech["train"].column_names or ())
+        rate = None if ready else self._extractor.sample_rate
+        return [
+            each.build(sample_rate=rate, dim=self._extractor.dim) for each in self.recipe.augment
+        ]
+
+    # ---- train
+
+    def _train(self, folder: RunFolder) -> None:
+        inputs = self._train_inputs()
+        output = self.folder / "model.safetensors"
+        if "train" not in self.force:
+            if folder.is_done("train", inputs, output):
+                return
+            self._refuse_to_lose(folder, inputs)
+        else:
+            folder.forget()
+        began = folder.inputs("training")
+        if began is None or differences(began, inputs):
+            _empty(self.folder)
+            folder.forget()
+        folder.done("training", inputs)
+        with written_whole(self.folder / "recipe.toml") as beside:
+            beside.write_text(self.recipe.to_toml(), encoding="utf-8")
+        write_json(self.folder / "environment.json", environment(self.device))
+        recogniser = self._new_recogniser()
+        if self.recipe.train_corpus is None:
+            recogniser.save(output)
+        else:
+            self._learn(recogniser)
+        folder.done("train", inputs)
+
+    def _train_inputs(self) -> dict[str, Any]:
+        recipe = self.recipe
+        trains = recipe.train_corpus is not None
+        start = recipe.model_settings.start_from
+        data = ["train", *([VALIDATION] if recipe.validation_corpus else [])] if trains else []
+        settings = recipe.train.model_dump(mode="json", exclude=_NO_RESULT)
+        return {
+            **self._blueprint().described(),
+            "seed": recipe.settings.seed,
+            "start_from": _stamp(model_file(start)) if start else None,
+            "augment": [each.described() for each in recipe.augment] if trains else [],
+            "train": settings if trains else None,
+            "bad_utterances": recipe.data.bad_utterances,
+            "data": {name: self._fingerprint(name) for name in data},
+        }
+
+    def _refuse_to_lose(self, folder: RunFolder, inputs: Mapping[str, Any]) -> None:
+        before = folder.inputs("train") or folder.inputs("training")
+        if before is None or not (changed := differences(before, dict(inputs))):
+            return
+        what = "finished" if folder.inputs("train") else "unfinished"
+        more = f"\n  ... and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        raise RunError(
+            f"{self.folder} holds a {what} training of another recipe or other settings:\n  "
+            + "\n  ".join(changed[:_SHOWN])
+            + more,
+            hint="keep it and name a new run: --run NAME; or throw it away: --force train",
+        )
+
+    def _blueprint(self) -> Blueprint:
+        recipe = self.recipe
+        return Blueprint(
+            recipe.features,
+            recipe.units,
+            recipe.model,
+            recipe.text,
+            recipe.features_settings.normalization,
+            self._extractor.dim,
+            recipe.settings.language,
+        )
+
+    def _new_recogniser(self) -> Recogniser:
+        torch.manual_seed(self.recipe.settings.seed)  # the first weights
+        recogniser = Recogniser(self._blueprint())
+        if start := self.recipe.model_settings.start_from:
+            load_weights(recogniser, model_file(start))
+        return recogniser
+
+    def _learn(self, recogniser: Recogniser) -> None:
+        settings = self.recipe.train
+        train = self._examples("train", recogniser, training=True)
+        validation = None
+        if self.recipe.validation_corpus:
+            validation = self._examples(VALIDATION, recogniser, training=False)
+        size = sum(each.numel() for each in recogniser.model.parameters())
+        bf16 = "bf16" if use_bf16(settings.precision, self.device) else "fp32"
+        self.reporter.say(
+            f"training {self.recipe.model.use} ({size / 1e6:.2f} M parameters) on "
+            f"{len(train.chosen)} utterances, {train.seconds.sum() / 3600:.2f} h; "
+            f"{self.device}, {bf16}, {torch.get_num_threads()} threads"
+        )
+        decoder = self.plugins.find("decoder", settings.decoder).component
+        Training(
+            recogniser,
+            train,
+            validation,
+            Chain(self._augmentations, seed=self.recipe.settings.seed),
+            decoder.build(
+                decoder.config(), vocabulary=recogniser.units.vocabulary, language_model=None
+            ),
+            settings,
+            self.recipe.settings.seed,
+            self.folder,
+            self.device,
+            self.reporter,
+        ).run()
+
+    def _examples(self, name: str, recogniser: Recogniser, *, training: bool) -> Examples:
+        """The utterances training can learn from; what is left out is counted and told."""
+        store = self._store(name)
+        rules = TextRules(self.recipe.text)
+        texts = [rules.normalize(text) for text in store.texts]
+        labels = [recogniser.units.encode(text) for text in texts]
+        self._tell_removed(name, rules)
+        chosen = np.arange(len(store))
+        if training:
+            settings = self.recipe.train
+            needed = np.array([_frames_needed(each) for each in labels])
+            frames = store.seconds / recogniser.frame_shift_seconds
+            reasons = {
+                "no text is left under the text rules": np.array([not each for each in labels]),
+                "more labels than frames": needed > frames,
+                f"shorter than {settings.min_seconds:g} s": store.seconds < settings.min_seconds,
+                f"longer than {settings.max_seconds:g} s": store.seconds > settings.max_seconds,
+            }
+            for reason, bad in reasons.items():
+                if bad.any():
+                    named = ", ".join(store.ids[index] for index in np.flatnonzero(bad)[:3])
+                    count = int(bad.sum())
+                    self.reporter.warn(
+                        f"{name}: {count} of {len(store)} utterances left out: {reason} ({named})"
+                    )
+            chosen = np.flatnonzero(~np.any(list(reasons.values()), axis=0))
+        if not len(chosen):
+            raise DataError(
+                f"corpus {name}: no utterance is left to learn from, of {len(store)}",
+                hint="look at the reasons above: alphabet, train.min_seconds, train.max_seconds",
+            )
+        return Examples(store, texts, labels, chosen)
+
+    def _tell_removed(self, name: str, rules: TextRules) -> None:
+        if rules.removed:
+            most = rules.removed.most_common(_SHOWN)
+            shown = ", ".join(f"{each!r} {count} times" for each, count in most)
+            more = f" and {len(rules.removed) - _SHOWN} others" if len(rules.removed) > _SHOWN else ""
+            self.reporter.warn(
+                f"{name}: characters outside the alphabet were taken out: {shown}{more}"
+            )
+
+    # ---- emit, decode, score
+
+    def _test(self, folder: RunFolder, name: str) -> Score:
+        emissions = self._emit(folder, name)
+        use = self.recipe.decoder.use.replace(":", "-")
+        place = self.folder / "decoded" / use / f"{name}.jsonl"
+        stage = f"decode {use} {name}"
+        inputs = {
+            "emit": folder.inputs(f"emit {name}"),
+            "decoder": self.recipe.decoder.described(),
+            "text": self.recipe.text.model_dump(mode="json"),
+        }
+        before = folder.inputs(stage) or {}
+        took = float(before.get("seconds", 0.0))
+        if not folder.is_done(stage, {**inputs, "seconds": took}, place):
+            vocabulary = self._recogniser.units.vocabulary
+            decoder: Decoder = self.recipe.decoder.build(vocabulary=vocabulary, language_model=None)
+            stored = load_emissions(emissions)
+            _check_whole(stored, emissions, len(self._references(name)))
+            with self.reporter.progress(f"decoding {name} with {use}") as advance:
+                took = decode(stored, decoder, self._references(name), place, advance=advance)
+            folder.done(stage, {**inputs, "seconds": took})
+        seconds = float((folder.inputs(f"emit {name}") or {})["seconds"])
+        lines = read_decoded(place)
+        return score(name, use, lines, seconds=seconds, decoding_seconds=took)
+
+    def _emit(self, folder: RunFolder, name: str) -> Path:
+        place = self.folder / "emissions" / f"{name}.safetensors"
+        stage = f"emit {name}"
+        inputs = {
+            "model": _stamp(self.folder / "model.safetensors"),
+            "data": self._fingerprint(name),
+            "bad_utterances": self.recipe.data.bad_utterances,
+        }
+        before = folder.inputs(stage) or {}
+        if folder.is_done(stage, {**inputs, "seconds": before.get("seconds")}, place):
+            return place
+        store = self._store(name)
+        bf16 = use_bf16(self.recipe.train.precision, self.device)
+        batches = ordered_batches(store.seconds, self.recipe.train.batch_seconds)
+        with self.reporter.progress(f"scoring labels of {name}") as advance:
+
+            def made() -> Iterator[tuple[list[int], Emissions]]:
+                for done, indices in enumerate(batches, 1):
+                    places = indices.tolist()
+                    batch = make_batch(store, places, [[]] * len(store)).to(self.device)
+                    yield places, self._recogniser.emissions(batch.values, batch.lengths, bf16=bf16)
+                    advance(done, len(batches), "")
+
+            save_emissions(place, made(), tuple(store.ids))
+        folder.done(stage, {**inputs, "seconds": float(store.seconds.sum())})
+        return place
+
+    @cached_property
+    def _recogniser(self) -> Recogniser:
+        return load_recogniser(self.folder, self.plugins).to(self.device)
+
+    def _references(self, name: str) -> list[str]:
+        rules = TextRules(self.recipe.text)
+        references = [rules.normalize(text) for text in self._store(name).texts]
+        self._tell_removed(name, rules)
+        return references
+
+
+def _check_whole(stored: StoredEmissions, place: Path, count: int) -> None:
+    if len(stored) != count:
+        raise RunError(
+            f"{place} holds {len(stored)} utterances, the corpus {count}", hint=f"delete {place}"
+        )
+
+
+def _frames_needed(labels: Sequence[int]) -> int:
+    """CTC needs a frame for each label, and a blank between two that are alike."""
+    alike = sum(one == next_ for one, next_ in zip(labels, labels[1:], strict=False))
+    return len(labels) + alike
+
+
+def _stamp(file: Path) -> list[int | str]:
+    """Changes when the file does."""
+    status = file.stat()
+    return [str(file.resolve()), status.st_size, status.st_mtime_ns]
+
+
+def _empty(folder: Path) -> None:
+    """Take away what an earlier training left in a run's folder, and nothing else."""
+    import shutil  # noqa: PLC0415
+
+    for name in ("checkpoints", "tensorboard", "emissions", "decoded"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("model.safetensors", "metrics.jsonl", "scores.json", "report.html"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What a run was made with: for people who repeat it."""
+    packages = {each.name: each.version for each in distributions()}
+    shown = ("torch", "torchaudio", "accelerate", "datasets", "numpy", "soundfile")
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {
+        "speechkit": distribution("speechkit").version,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "device": gpu or str(device),
+        "threads": torch.get_num_threads(),
+        "packages": {name: packages[name] for name in shown if name in packages},
+        "cache": str(cache_folder()),
+    }
