@@ -12,7 +12,7 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
     """The names in `known` most like `name`, best first; none where none is alike.
 
     >>> near_names("rnn_layer", ["rnn_units", "rnn_layers", "dropout"])
-    ['rnn_layers', 'rnn_units']
+    ['rnn_layers']
     >>> near_names("Use", ["use"])
     ['use']
     """

@@ -1,7 +1,7 @@
 """Checks the tables of a recipe, and makes the record of it."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +23,6 @@ from speechkit.recipe.problems import (
 from speechkit.recipe.record import Choice, Recipe
 from speechkit.settings import (
     DataSettings,
-    DataSettings,
     FeaturesSettings,
     LanguageModelSettings,
     ModelSettings,
@@ -43,7 +42,6 @@ TABLES = (
     "augment",
     "units",
     "model",
-    "data",
     "train",
     "lm",
     "decoder",
@@ -95,7 +93,6 @@ class Checking:
         settings = self._settings(RecipeSettings, "recipe", root, is_required=True)
         data = self._settings(DataSettings, "data", root)
         text = self._settings(TextSettings, "text", root, is_required=True)
-        data = self._settings(DataSettings, "data", root)
         train = self._settings(TrainSettings, "train", root)
         train_corpus, validation_corpus, test_corpora = self._corpora(root)
         features, features_settings = self._part("features", root, FeaturesSettings)
@@ -130,7 +127,6 @@ class Checking:
             units=units,
             model=model,
             model_settings=model_settings,
-            data=data,
             train=train,
             lm=lm,
             lm_settings=lm_settings,

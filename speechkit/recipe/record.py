@@ -10,7 +10,6 @@ from speechkit.recipe.layers import VARIABLE
 from speechkit.recipe.toml_text import toml_key, toml_table
 from speechkit.settings import (
     DataSettings,
-    DataSettings,
     FeaturesSettings,
     LanguageModelSettings,
     ModelSettings,
@@ -68,7 +67,6 @@ class Recipe:
     units: Choice
     model: Choice
     model_settings: ModelSettings
-    data: DataSettings
     train: TrainSettings
     lm: Choice | None
     lm_settings: LanguageModelSettings
@@ -93,7 +91,6 @@ class Recipe:
         tables += [each._to_toml("[[augment]]") for each in self.augment]
         tables.append(self.units._to_toml("[units]"))
         tables.append(self.model._to_toml("[model]", self.model_settings))
-        tables.append(toml_table("[data]", _dumped(self.data)))
         tables.append(toml_table("[train]", _dumped(self.train)))
         if self.lm:
             tables.append(self.lm._to_toml("[lm]", self.lm_settings))
