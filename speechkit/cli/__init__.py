@@ -1,1 +1,101 @@
-"""CLI."""
+"""The command line. A command is imported when it is called: `speechkit --help` must be instant."""
+
+import errno
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from speechkit import __version__
+from speechkit.cli.context import Options, options_of
+from speechkit.cli.lazy import LazyGroup
+from speechkit.errors import SpeechkitError
+
+USAGE = 2  # exit codes
+DEFECT = 1
+INTERRUPTED = 128 + 2  # as a shell tells SIGINT
+NOBODY_READS = 128 + 13  # and SIGPIPE
+
+COMMANDS = {
+    "run": ("speechkit.cli.run:run", "Carry out a recipe: train, decode, score, report."),
+    "transcribe": ("speechkit.cli.transcribe:transcribe", "Write what is said in a recording."),
+    "recipe": ("speechkit.cli.recipe:app", "Check a recipe, or show it with every default."),
+    "plugins": ("speechkit.cli.plugins:app", "List the parts that plugins offer, or show one."),
+}
+"""Command -> where it is, and what it does. What plugins add is found by `LazyGroup`."""
+
+
+class _Root(LazyGroup):
+    """The commands; errors the user can act on are told in lines, not in a traceback."""
+
+    core = COMMANDS
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer's own class
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # here, where a reader who has left is no error
+        except SpeechkitError as error:
+            if options_of(ctx).debug:
+                traceback.print_exc()
+            _tell("error", str(error), typer.colors.RED)
+            if error.hint:
+                _tell("hint", error.hint, typer.colors.CYAN)
+            raise typer.Exit(USAGE) from None
+        except KeyboardInterrupt:
+            _tell("error", "interrupted", typer.colors.RED)
+            raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            if error.errno != errno.EPIPE:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(NOBODY_READS) from None
+        return result
+
+
+app = typer.Typer(
+    cls=_Root, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if asked:
+        typer.echo(f"speechkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Load the plugin in FILE, too, for this command."),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where errors were raised.")] = False,  # noqa: FBT002 - a flag
+    version: Annotated[  # noqa: ARG001, FBT002 - a flag that has a callback
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Train, run and compare speech recognisers made of parts that plug together."""
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    logging.getLogger("speechkit").setLevel(logging.DEBUG if debug else logging.WARNING)
+    context.obj = Options(tuple(plugin or ()), debug=debug)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except Exception:
+        traceback.print_exc()
+        _tell("error", "this is a defect of speechkit or of a plugin", typer.colors.RED)
+        _tell("hint", "please report it, with the lines above", typer.colors.CYAN)
+        sys.exit(DEFECT)
+
+
+def _tell(label: str, message: str, colour: str) -> None:
+    typer.secho(f"{label}: ", fg=colour, bold=True, nl=False, err=True)
+    typer.echo(message, err=True)
