@@ -57,7 +57,11 @@ class _Root(LazyGroup):
 
 
 app = typer.Typer(
-    cls=_Root, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    cls=_Root,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
 )
 
 

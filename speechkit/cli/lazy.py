@@ -107,7 +107,8 @@ def _imported(target: str) -> Any:  # noqa: ANN401 - a typer app or a function
 
 
 def _command(name: str, loaded: Any) -> Any:  # noqa: ANN401 - a typer app or a function
-    parent = typer.Typer(add_completion=False)
+    # Not rich's own markup, which takes `[train]` in a help text for a style.
+    parent = typer.Typer(add_completion=False, rich_markup_mode="markdown")
     if isinstance(loaded, typer.Typer):
         parent.add_typer(loaded, name=name)
         return get_command(parent).commands[name]  # type: ignore[attr-defined]  # it is a group

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from functools import partial, reduce
 from pathlib import Path
 
+import speechkit
 from speechkit.discovery import Plugins
 from speechkit.errors import RecipeError
 from speechkit.locate import KeyPath, lines_of
-from speechkit.near import near
+from speechkit.near import near, near_names
 from speechkit.recipe.check import Checking, engine_keys
 from speechkit.recipe.layers import (
     Node,
@@ -48,14 +49,15 @@ def find_recipe(name_or_path: str) -> Path:
     if path.stem in carried:
         hint = f"speechkit carries a recipe `{path.stem}`: leave out the folder and `.toml`"
     else:
-        here = [each.name for each in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-        hint = near(path.name, here)
+        here = [each.name for each in path.parent.glob("*.toml")]
+        close = " or ".join(f"`{path.parent / each}`" for each in near_names(path.name, here))
+        hint = f"did you mean {close}?" if close else f"ours, by name: {', '.join(carried)}"
     raise RecipeError(f"{path}: no such file", hint=hint)
 
 
 def _carried() -> dict[str, Path]:
     """The recipes of the package, by name: in a wheel within it, in a checkout beside it."""
-    package = Path(__file__).parent
+    package = Path(speechkit.__file__).parent
     folder = package / "recipes"
     if not folder.is_dir() and (package.parent / "pyproject.toml").is_file():
         folder = package.parent / "recipes"
@@ -191,7 +193,8 @@ class _Reading:
         for name, layer in self.profiles.items():
             if name != profile:
                 self._check([self.base, layer], with_gaps=not overrides, profile=name)
-        return recipe and replace(recipe, file=self.file, profile=profile)
+        names = tuple(self.profiles)
+        return recipe and replace(recipe, file=self.file, profile=profile, profiles=names)
 
     def _overrides(self, overrides: Sequence[str]) -> Node | None:
         layers: list[Node] = []

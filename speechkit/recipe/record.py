@@ -50,7 +50,8 @@ class Choice:
 class Recipe:
     """A checked recipe: every part chosen, every setting with its value.
 
-    file, profile  where it was read from; two recipes that say the same are equal without them
+    profiles       the names of those the file has
+    file, profile  where it was read from; two recipes that say the same are equal without these
     decoders       every decoder whose settings stand in the recipe, and the one used
     validation_decoder  what training decodes its validations with; None where nothing is trained
     """
@@ -73,6 +74,7 @@ class Recipe:
     decoder: Choice
     decoders: Mapping[str, Choice]
     validation_decoder: Choice | None
+    profiles: tuple[str, ...] = field(default=(), compare=False)
     file: Path | None = field(default=None, compare=False)
     profile: str | None = field(default=None, compare=False)
 
