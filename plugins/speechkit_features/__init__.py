@@ -7,8 +7,12 @@ from speechkit import Component, FeatureExtractor, hookimpl
 
 @hookimpl
 def speechkit_features() -> Iterable[Component[FeatureExtractor]]:
-    """Offer `log_mel`."""
+    """Offer `log_mel` and `spectrogram`."""
     # Imported when asked for: they need torch.
     from speechkit_features.log_mel import LogMel, LogMelConfig  # noqa: PLC0415
+    from speechkit_features.spectrogram import Spectrogram, SpectrogramConfig  # noqa: PLC0415
 
-    return [Component("log_mel", LogMelConfig, LogMel)]
+    return [
+        Component("log_mel", LogMelConfig, LogMel),
+        Component("spectrogram", SpectrogramConfig, Spectrogram),
+    ]

@@ -1,10 +1,31 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import torch
 from torch import Tensor
+
+RATE = 16_000
+
+
+def _speechlike(samples: int, seed: int = 0) -> Tensor:
+    random = np.random.default_rng(seed)
+    seconds = np.arange(samples) / RATE
+    tones = sum(
+        random.uniform(0.02, 0.1) * np.sin(2 * np.pi * hertz * seconds + random.uniform(0, 6))
+        for hertz in random.uniform(100, 4000, 12)
+    )
+    wave = tones * (1.2 + np.sin(2 * np.pi * 3 * seconds)) + 0.02 * random.standard_normal(samples)
+    return torch.from_numpy(np.round(wave.clip(-0.99, 0.99) * 32768) / 32768).float()
+
+
+@pytest.fixture(scope="session")
+def speechlike() -> Callable[..., Tensor]:
+    """`speechlike(samples, seed)`: (samples,) tones that come and go in noise, of 16 bits."""
+    return _speechlike
 
 
 @pytest.fixture(scope="session")
