@@ -15,6 +15,7 @@ from speechkit import Config, FeatureExtractor
 # rounding errors: hence how far a row in a batch may be from the row alone.
 EXTRACTORS: dict[str, list[tuple[dict, float]]] = {
     "log_mel": [({}, 1e-5)],
+    "mfcc": [({}, 1e-4), ({"deltas": 2}, 1e-4)],
     "spectrogram": [({}, 1e-5), ({"normalize_frames": False, "exponent": 2.0}, 1e-4)],
 }
 CASES = [(name, keys, near) for name, cases in EXTRACTORS.items() for keys, near in cases]
