@@ -17,6 +17,7 @@ EXTRACTORS: dict[str, list[tuple[dict, float]]] = {
     "log_mel": [({}, 1e-5)],
     "mfcc": [({}, 1e-4), ({"deltas": 2}, 1e-4)],
     "spectrogram": [({}, 1e-5), ({"normalize_frames": False, "exponent": 2.0}, 1e-4)],
+    "sphinx_mfcc": [({}, 1e-6), ({"remove_silence": False, "input_rate": 8000}, 1e-6)],
 }
 CASES = [(name, keys, near) for name, cases in EXTRACTORS.items() for keys, near in cases]
 every_extractor = pytest.mark.parametrize(("name", "keys", "near"), CASES)
