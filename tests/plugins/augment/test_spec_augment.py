@@ -63,6 +63,7 @@ def test_widths_and_places_are_evenly_distributed() -> None:
     covered = hidden.all(dim=1).float().mean(dim=0)
     assert covered[15:25].std() < 0.02
     assert covered[0] < covered[20] / 2
+    assert 0.02 < float(covered[0]) == pytest.approx(float(covered[-1]), abs=0.012)
 
 
 @settings(deadline=None)
