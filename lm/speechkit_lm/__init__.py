@@ -1,0 +1,7 @@
+"""N-gram language models: built from text, stored, queried."""
+
+from speechkit_lm.arpa import write_arpa
+from speechkit_lm.build import build
+from speechkit_lm.model import NgramModel
+
+__all__ = ["NgramModel", "build", "write_arpa"]

@@ -1,0 +1,121 @@
+"""The model as arrays: a trie of n-grams that can be searched where it lies on disk.
+
+All n-grams of all orders are numbered one after the other: first the V words (the n-gram of word
+`w` alone is number `w`), then the 2-grams, then the 3-grams, ... up to `size`; of one order they
+are sorted by their words. The first `contexts` of them, all but those of the highest order, can
+stand before a word.
+
+    word         (size,) int32       last word of the n-gram
+    log_prob     (size,) float32     natural logarithm of P(last word | words before it)
+    next_state   (size,) int32       the state after the n-gram was said, see below
+    backoff      (contexts,) float32 natural logarithm of the back-off weight; 0 where there is none
+    back         (contexts,) int32   the n-gram without its first word; -1 for a single word
+    first_child  (contexts + 1,) int32
+                                     n-grams [first_child[i], first_child[i + 1]) are those that
+                                     begin with n-gram i and have one word more; their `word`s rise
+
+Every n-gram's beginning (without its last word) and end (without its first) are n-grams of the
+model. Word 0 is `<unk>`, 1 is `<s>`, 2 is `</s>`.
+
+A state is the number of the longest n-gram whose words before the next one still matter, or -1
+when none do. It is the shortest of those that give the same probabilities to everything that may
+follow, so that hypotheses which only differ in what the model has forgotten are in one state.
+`next_state` is never of the highest order. One word is read so:
+
+    def step(state, word):
+        backed_off = 0.0
+        while state >= 0:
+            child = binary search of `word` in word[first_child[state]:first_child[state + 1]]
+            if found: return backed_off + log_prob[child], next_state[child]
+            backed_off += backoff[state]
+            state = back[state]
+        return backed_off + log_prob[word], next_state[word]
+
+A sentence begins in state `next_state[1]` and ends with word 2.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from speechkit_lm.kneser_ney import SmoothedLevel
+
+Ints = npt.NDArray[Any]
+
+
+class NgramArrays(NamedTuple):
+    """See the module. A tuple, so that compiled code can take it as it is."""
+
+    word: npt.NDArray[np.int32]
+    log_prob: npt.NDArray[np.float32]
+    next_state: npt.NDArray[np.int32]
+    backoff: npt.NDArray[np.float32]
+    back: npt.NDArray[np.int32]
+    first_child: npt.NDArray[np.int32]
+
+
+DTYPES = {
+    "word": np.dtype("<i4"),
+    "log_prob": np.dtype("<f4"),
+    "next_state": np.dtype("<i4"),
+    "backoff": np.dtype("<f4"),
+    "back": np.dtype("<i4"),
+    "first_child": np.dtype("<i4"),
+}
+
+
+def assemble(levels: Sequence[SmoothedLevel]) -> NgramArrays:
+    """Levels of a model to its arrays."""
+    counts = [len(level) for level in levels]
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    size, contexts = int(offsets[-1]), int(offsets[-2])
+    arrays = NgramArrays(
+        word=np.empty(size, np.int32),
+        log_prob=np.empty(size, np.float32),
+        next_state=np.empty(size, np.int32),
+        backoff=np.empty(contexts, np.float32),
+        back=np.empty(contexts, np.int32),
+        first_child=np.empty(contexts + 1, np.int32),
+    )
+    arrays.first_child[contexts] = size
+    for place, level in enumerate(levels):
+        here = slice(int(offsets[place]), int(offsets[place + 1]))
+        arrays.word[here] = level.word
+        # Rounding may give a hair more than 1.
+        with np.errstate(divide="ignore"):
+            arrays.log_prob[here] = np.minimum(np.log(level.probability), 0.0)
+        if place + 1 < len(levels):
+            assert level.backoff is not None
+            above = levels[place + 1]
+            arrays.backoff[here] = np.log(level.backoff)
+            arrays.back[here] = level.back + offsets[place - 1] if place else -1
+            arrays.first_child[here] = offsets[place + 1] + np.searchsorted(
+                above.parent, np.arange(len(level))
+            )
+    fill_next_states(arrays, counts, [level.back for level in levels])
+    return arrays
+
+
+def fill_next_states(arrays: NgramArrays, counts: Sequence[int], backs: Sequence[Ints]) -> None:
+    """Write `next_state` from the others.
+
+    Args:
+        arrays: of the model.
+        counts: n-grams of each order.
+        backs: of each order above the first, the n-grams without their first word, numbered in
+            the order below.
+    """
+    below = np.empty(0, np.int32)
+    offset = 0
+    for place, count in enumerate(counts):
+        here = slice(offset, offset + count)
+        shorter = below[backs[place]] if place else np.full(count, -1, np.int32)
+        if place + 1 < len(counts):
+            childless = arrays.first_child[offset : offset + count + 1]
+            forgotten = (childless[1:] == childless[:-1]) & (arrays.backoff[here] == 0)
+            itself = np.arange(offset, offset + count, dtype=np.int32)
+            shorter = np.where(forgotten, shorter, itself)
+        arrays.next_state[here] = below = shorter
+        offset += count

@@ -1,0 +1,202 @@
+"""From text to a model: every step in one call."""
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from speechkit import DataError
+from speechkit_lm.arrays import assemble
+from speechkit_lm.counts import count_ngrams
+from speechkit_lm.kneser_ney import Discounts, smooth
+from speechkit_lm.model import NgramModel
+from speechkit_lm.progress import Progress, silent
+from speechkit_lm.scratch import Scratch
+from speechkit_lm.storage import temporary_folder
+from speechkit_lm.text import END, START, UNKNOWN, Block, Corpus, blocks_of_lines, number_text
+
+MAX_ORDER = 6
+FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)  # those lmplz takes with a bare --discount_fallback
+MEMORY_GIGABYTES = 2.0
+_LOG = logging.getLogger(__name__)
+
+
+def build(
+    text: Iterable[str] | Iterable[Block],
+    *,
+    order: int = 3,
+    cutoffs: Sequence[int] = (),
+    vocabulary: Collection[str] | None = None,
+    vocabulary_limit: int | None = None,
+    fallback_discounts: tuple[float, float, float] | None = FALLBACK_DISCOUNTS,
+    memory_gigabytes: float = MEMORY_GIGABYTES,
+    temporary: Path | None = None,
+    progress: Progress = silent,
+) -> NgramModel:
+    """Estimate a model: interpolated modified Kneser-Ney, as lmplz does it.
+
+    Args:
+        text: lines (already normalised), or blocks of them as `blocks_of_file` gives.
+        order: the longest n-gram, 1 to 6 words.
+        cutoffs: n-grams of order 1, 2, ... that occur so often or less are left out; the last
+            number goes for all higher orders; they must not fall. As lmplz' --prune.
+        vocabulary: the words the model keeps, of those in the text; n-grams with others are left
+            out and give what they had to the lower order. As lmplz' --limit_vocab_file.
+        vocabulary_limit: how many words to keep at most, the most frequent.
+        fallback_discounts: for adjusted counts 1, 2, 3 and more, of an order whose own cannot be
+            estimated, as in small or repetitive texts; None: that is an error, as with lmplz.
+        memory_gigabytes: about what the work may hold at once; the rest is in files.
+        temporary: folder for those; None: all is in memory, whatever its size.
+        progress: is told how far it is.
+
+    Raises:
+        DataError: the text cannot be used, or there is none.
+        ValueError: settings out of their range.
+
+    >>> model = build(["the cat", "the dog", "a dog"], order=2)
+    >>> model.order, model.counts
+    (2, (7, 7))
+    """
+    thresholds = full_cutoffs(cutoffs, order)
+    if memory_gigabytes <= 0:
+        raise ValueError(f"memory_gigabytes must be above 0, not {memory_gigabytes}")
+    memory = int(memory_gigabytes * 2**30)
+    if temporary is not None:
+        with temporary_folder(temporary) as folder:
+            return _build(
+                text, order, thresholds, vocabulary, vocabulary_limit, fallback_discounts,
+                Scratch(folder, memory // 16), memory, progress,
+            )  # fmt: skip
+    return _build(
+        text, order, thresholds, vocabulary, vocabulary_limit, fallback_discounts,
+        Scratch(), memory, progress,
+    )  # fmt: skip
+
+
+def _build(
+    text: Iterable[str] | Iterable[Block],
+    order: int,
+    cutoffs: Sequence[int],
+    vocabulary: Collection[str] | None,
+    vocabulary_limit: int | None,
+    fallback: tuple[float, float, float] | None,
+    scratch: Scratch,
+    memory: int,
+    progress: Progress,
+) -> NgramModel:
+    corpus = number_text(_as_blocks(text, progress), scratch)
+    levels = count_ngrams(
+        corpus.ids,
+        order=order,
+        vocabulary_size=len(corpus.words),
+        scratch=scratch,
+        windows_at_once=max(1 << 16, memory // (64 + 24 * order)),
+        progress=progress,
+    )
+    allowed = _allowed(corpus, levels[0].count, vocabulary, vocabulary_limit)
+    smoothed, discounts = smooth(
+        levels,
+        cutoffs=cutoffs,
+        allowed=allowed,
+        fallback=fallback,
+        scratch=scratch,
+        progress=progress,
+    )
+    _warn_of_fallbacks(discounts)
+    words = corpus.words
+    if len(smoothed[0]) < len(words):
+        kept = np.ones(len(words), bool) if allowed is None else allowed.copy()
+        kept &= levels[0].count > cutoffs[0]
+        kept[:3] = True
+        words = [word for word, keep in zip(words, kept, strict=True) if keep]
+    facts = {
+        "words": str(corpus.tokens),
+        "sentences": str(corpus.sentences),
+        "cutoffs": " ".join(map(str, cutoffs)),
+        "smoothing": "interpolated modified Kneser-Ney",
+        "discounts": "; ".join(
+            " ".join(f"{amount:.6g}" for amount in each.amounts)
+            + (" (fallback)" if each.fallback else "")
+            for each in discounts
+        ),
+    }
+    return NgramModel(words, [len(each) for each in smoothed], assemble(smoothed), facts=facts)
+
+
+def full_cutoffs(cutoffs: Sequence[int], order: int) -> list[int]:
+    """A cutoff for each order.
+
+    Raises:
+        ValueError: an order that is not between 1 and 6, or cutoffs that make no sense for it.
+    """
+    if not 1 <= order <= MAX_ORDER:
+        raise ValueError(f"order must be from 1 to {MAX_ORDER}, not {order}")
+    if len(cutoffs) > order:
+        raise ValueError(f"{len(cutoffs)} cutoffs for a model of order {order}")
+    full = [*cutoffs, *[cutoffs[-1] if cutoffs else 0] * (order - len(cutoffs))]
+    if full != sorted(full) or full[0] < 0:
+        raise ValueError(f"cutoffs must not fall from order to order, as {list(cutoffs)} do")
+    return full
+
+
+def _as_blocks(text: Iterable[str] | Iterable[Block], progress: Progress) -> Iterable[Block]:
+    read = 0
+    lines = iter(text)
+    first = next(lines, None)
+    if first is None:
+        return
+
+    def rest() -> Iterable[str | Block]:
+        yield first
+        yield from lines
+
+    blocks = blocks_of_lines(rest()) if isinstance(first, str) else rest()  # type: ignore[arg-type]
+    for block in blocks:
+        assert isinstance(block, Block)
+        yield block
+        read += len(block.data)
+        progress(f"reading text: {read / 1e6:.0f} MB", None)
+
+
+def _allowed(
+    corpus: Corpus,
+    counts: npt.NDArray[np.int64],
+    vocabulary: Collection[str] | None,
+    limit: int | None,
+) -> npt.NDArray[np.bool_] | None:
+    """(V,) which words the model keeps; None: all."""
+    if vocabulary is None and limit is None:
+        return None
+    if limit is not None and limit < 1:
+        raise ValueError(f"vocabulary_limit must be at least 1, not {limit}")
+    special = {UNKNOWN, START, END}
+    allowed = np.ones(len(counts), bool)
+    if vocabulary is not None:
+        listed = set(vocabulary) | special
+        allowed = np.fromiter((word in listed for word in corpus.words), bool, len(counts))
+        if np.count_nonzero(allowed) == len(special):
+            raise DataError(
+                "no word of the vocabulary is in the text",
+                hint="compare their letters: case, accents, another script",
+            )
+    allowed[: len(special)] = True
+    if limit is not None and np.count_nonzero(allowed) - len(special) > limit:
+        ranked = np.where(allowed, counts, -1)
+        ranked[: len(special)] = np.iinfo(np.int64).max
+        most = np.argsort(-ranked, kind="stable")[: limit + len(special)]
+        allowed = np.zeros(len(counts), bool)
+        allowed[most] = True
+    return allowed
+
+
+def _warn_of_fallbacks(discounts: Sequence[Discounts]) -> None:
+    orders = [order for order, each in enumerate(discounts, 1) if each.fallback]
+    if orders:
+        _LOG.warning(
+            "too little or too regular text to estimate discounts of order %s: took %s; "
+            "more text, or one without repeated lines, makes a better model",
+            ", ".join(map(str, orders)),
+            " ".join(map(str, discounts[orders[0] - 1].amounts)),
+        )

@@ -1,0 +1,236 @@
+"""An n-gram model in use: loading, scoring, states."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from speechkit import DataError
+from speechkit_lm import storage
+from speechkit_lm.arrays import DTYPES, NgramArrays
+from speechkit_lm.text import END_ID, START_ID, UNKNOWN_ID
+
+Ints = npt.NDArray[Any]
+LN_10 = math.log(10.0)
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """How well a model foretells a text.
+
+    sentences, words      of the text
+    unknown               words the model does not have
+    log_prob              natural logarithm of the text's probability, sentence ends included,
+                          unknown words at the probability of `<unk>`
+    log_prob_known        the same without unknown words
+    """
+
+    sentences: int
+    words: int
+    unknown: int
+    log_prob: float
+    log_prob_known: float
+
+    @property
+    def unknown_rate(self) -> float:
+        """Share of the words the model does not have."""
+        return self.unknown / max(1, self.words)
+
+    @property
+    def perplexity(self) -> float:
+        """Per word, sentence ends counted as words."""
+        return math.exp(-self.log_prob / max(1, self.words + self.sentences))
+
+    @property
+    def perplexity_known(self) -> float:
+        """Per known word, sentence ends counted as words."""
+        return math.exp(-self.log_prob_known / max(1, self.words - self.unknown + self.sentences))
+
+
+class NgramModel:
+    """A back-off n-gram model.
+
+    order    N
+    words    the word of each id; 0 is `<unk>`, 1 `<s>`, 2 `</s>`
+    counts   n-grams of each order
+    arrays   see `speechkit_lm.arrays`
+
+    >>> from speechkit_lm import build
+    >>> model = build(["a b", "a c", "b a"], order=2)
+    >>> round(model.score("a b"), 4) == round(
+    ...     sum(log_prob for log_prob, _ in model.walk("a b")), 4)
+    True
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        counts: Sequence[int],
+        arrays: NgramArrays,
+        *,
+        path: Path | None = None,
+        facts: dict[str, str] | None = None,
+    ) -> None:
+        self.words = words
+        self.counts = tuple(counts)
+        self.arrays = arrays
+        self.path = path
+        self.facts = facts or {}
+
+    @property
+    def order(self) -> int:
+        """The longest n-gram's number of words."""
+        return len(self.counts)
+
+    @cached_property
+    def word_ids(self) -> dict[str, int]:
+        """The id of each word."""
+        return {word: id_ for id_, word in enumerate(self.words)}
+
+    @cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """Where the n-grams of each order begin, and where the last ones end."""
+        return (0, *np.cumsum(self.counts).tolist())
+
+    @classmethod
+    def load(cls, path: Path | str, *, verify: bool | None = None) -> "NgramModel":
+        """Open a model: our arrays (a file, or the folder it is in) or an ARPA file (.gz, too).
+
+        Arrays are mapped, not read: it takes well under a second.
+
+        Raises:
+            DataError: there is none, or it cannot be used; the message says where and why.
+        """
+        path = Path(path)
+        if path.is_dir():
+            path = path / storage.FILE_NAME
+        if not path.exists():
+            raise DataError(
+                f"{path}: there is no such file", hint="`speechkit lm build` makes a model"
+            )
+        if not path.name.endswith(".safetensors"):
+            from speechkit_lm.arpa import read_arpa  # noqa: PLC0415 - it needs this class
+
+            return read_arpa(path)
+        arrays, metadata = storage.open_arrays(path, verify=verify)
+        blob = arrays["words"].tobytes().decode()
+        counts = [int(each) for each in metadata.pop("counts").split()]
+        facts = {key: value for key, value in metadata.items() if key.startswith("fact_")}
+        return cls(
+            blob.split("\n"),
+            counts,
+            NgramArrays(*(arrays[name] for name in DTYPES)),
+            path=path,
+            facts={key.removeprefix("fact_"): value for key, value in facts.items()},
+        )
+
+    def save(self, path: Path | str) -> Path:
+        """Write the arrays: to a .safetensors file, or into a folder. Whole or not at all."""
+        path = Path(path)
+        if path.suffix != ".safetensors":
+            path = path / storage.FILE_NAME
+        encoded = [word.encode() for word in self.words]
+        bounds = np.cumsum([0, *(len(each) + 1 for each in encoded)])
+        bounds[-1] -= 1
+        arrays: dict[str, Ints] = {"word_bounds": bounds.astype(np.int64)}
+        arrays |= self.arrays._asdict()
+        arrays["words"] = np.frombuffer(b"\n".join(encoded), np.uint8)
+        metadata = {
+            "order": str(self.order),
+            "counts": " ".join(map(str, self.counts)),
+            "logarithm": "natural",
+            **{f"fact_{key}": value for key, value in self.facts.items()},
+        }
+        storage.save(path, arrays, metadata)
+        return path
+
+    # One word at a time.
+
+    def start(self) -> int:
+        """The state before a sentence's first word."""
+        return int(self.arrays.next_state[START_ID])
+
+    def step(self, state: int, word: int) -> tuple[float, int]:
+        """A state and a word's id -> natural logarithm of its probability, and the state then."""
+        arrays = self.arrays
+        backed_off = 0.0
+        while state >= 0:
+            low, high = arrays.first_child[state], arrays.first_child[state + 1]
+            child = low + np.searchsorted(arrays.word[low:high], word)
+            if child < high and arrays.word[child] == word:
+                return backed_off + float(arrays.log_prob[child]), int(arrays.next_state[child])
+            backed_off += float(arrays.backoff[state])
+            state = int(arrays.back[state])
+        return backed_off + float(arrays.log_prob[word]), int(arrays.next_state[word])
+
+    def walk(self, text: str) -> list[tuple[float, int]]:
+        """Log probability and id of each word of a sentence, and of its end."""
+        ids = [self.word_ids.get(word, UNKNOWN_ID) for word in text.split()]
+        state, found = self.start(), []
+        for id_ in [*ids, END_ID]:
+            log_prob, state = self.step(state, id_)
+            found.append((log_prob, id_))
+        return found
+
+    def score(self, text: str) -> float:
+        """Natural logarithm of the probability of a sentence, its end included."""
+        return math.fsum(log_prob for log_prob, _ in self.walk(text))
+
+    # Many words at once.
+
+    def find(self, contexts: Ints, words: Ints) -> npt.NDArray[np.int64]:
+        """(n,) n-grams below the highest order and (n,) words -> (n,) their n-grams; -1: none."""
+        arrays = self.arrays
+        low = arrays.first_child[contexts].astype(np.int64)
+        high = arrays.first_child[np.asarray(contexts) + 1].astype(np.int64)
+        end = high.copy()
+        while (open_ := low < high).any():
+            middle = (low + high) >> 1
+            less = np.zeros(len(low), bool)
+            less[open_] = arrays.word[middle[open_]] < words[open_]
+            low = np.where(less, middle + 1, low)
+            high = np.where(open_ & ~less, middle, high)
+        found = low < end
+        found[found] = arrays.word[low[found]] == words[found]
+        return np.where(found, low, -1)
+
+    def log_probs(self, ids: Ints) -> npt.NDArray[np.float64]:
+        """(T,) ids of sentences `<s> word ... </s>` -> (T,) log probabilities; 0 for each `<s>`.
+
+        The same as `step` from word to word, for all of them at once.
+        """
+        arrays = self.arrays
+        node = np.asarray(ids, np.int64)
+        longest = arrays.log_prob[node].astype(np.float64)
+        starts = node == START_ID
+        for _ in range(1, self.order):
+            # From the n-grams that end one word earlier, one order higher.
+            before = np.append(-1, node[:-1])
+            possible = np.flatnonzero((before >= 0) & ~starts)
+            contexts = before[possible]
+            child = self.find(contexts, ids[possible])
+            longest[possible] = np.where(
+                child >= 0,
+                arrays.log_prob[np.maximum(child, 0)],
+                longest[possible] + arrays.backoff[contexts],
+            )
+            node = np.full(len(ids), -1)
+            node[possible] = child
+        longest[starts] = 0.0
+        return longest
+
+    def perplexity(self, lines: Iterable[str], *, name: str = "text") -> Perplexity:
+        """How well the model foretells lines of (normalised) text.
+
+        Raises:
+            DataError: there is not a word in the text.
+        """
+        from speechkit_lm.text import blocks_of_lines  # noqa: PLC0415
+        from speechkit_lm.measuring import perplexity  # noqa: PLC0415
+
+        return perplexity(self, blocks_of_lines(lines, name))

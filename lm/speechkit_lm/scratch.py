@@ -1,0 +1,74 @@
+"""Arrays that are in memory while they are small, and in temporary files when they are not."""
+
+import tempfile
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Number = TypeVar("Number", bound=np.generic)
+
+
+class Scratch:
+    """Where large arrays go: a folder for those of more than `bytes_in_memory`, or memory."""
+
+    def __init__(self, folder: Path | None = None, bytes_in_memory: int = 1 << 62) -> None:
+        self._folder = folder
+        self.bytes_in_memory = bytes_in_memory
+
+    def column(self, dtype: type[Number]) -> "Column[Number]":
+        """An array that grows."""
+        return Column(self, dtype)
+
+    def empty(self, size: int, dtype: type[Number]) -> npt.NDArray[Number]:
+        """An array of `size` numbers yet to be written."""
+        if self._folder is None or size * np.dtype(dtype).itemsize <= self.bytes_in_memory:
+            return np.empty(size, dtype)
+        return np.memmap(self.file(), dtype, "w+", shape=(size,))
+
+    def file(self) -> Path:
+        """A new file of the folder."""
+        assert self._folder is not None
+        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as made:
+            return Path(made.name)
+
+
+class Column(Generic[Number]):
+    """An array that grows at its end."""
+
+    def __init__(self, scratch: Scratch, dtype: type[Number]) -> None:
+        self._scratch = scratch
+        self._dtype = np.dtype(dtype)
+        self._pieces: list[npt.NDArray[Number]] = []
+        self._waiting = 0  # bytes of the pieces
+        self._file: Path | None = None
+        self.size = 0
+
+    def append(self, piece: npt.NDArray[Any]) -> None:
+        """Add numbers."""
+        piece = np.ascontiguousarray(piece, self._dtype)
+        self.size += len(piece)
+        self._pieces.append(piece)
+        self._waiting += piece.nbytes
+        if self._scratch._folder is not None and self._waiting > self._scratch.bytes_in_memory:
+            self._spill()
+
+    def array(self) -> npt.NDArray[Number]:
+        """All of them."""
+        if self._file is None:
+            return self._pieces[0] if len(self._pieces) == 1 else self._joined()
+        self._spill()
+        return np.memmap(self._file, self._dtype, "r+", shape=(self.size,))
+
+    def _joined(self) -> npt.NDArray[Number]:
+        joined = np.concatenate([np.empty(0, self._dtype), *self._pieces])
+        self._pieces = [joined]
+        return joined
+
+    def _spill(self) -> None:
+        self._file = self._file or self._scratch.file()
+        with self._file.open("ab") as file:
+            for piece in self._pieces:
+                piece.tofile(file)
+        self._pieces, self._waiting = [], 0

@@ -1,0 +1,161 @@
+"""A model's file: the safetensors format, read as a memory map.
+
+https://github.com/huggingface/safetensors#format: eight bytes with the length of a JSON header,
+the header, then the tensors one after the other. Read here by hand, since the library copies
+what it reads; any reader of the format can open the file all the same.
+"""
+
+import json
+import mmap
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from speechkit import DataError
+
+FILE_NAME = "lm.safetensors"
+VERSION = 1
+_FORMAT = "speechkit n-gram model"
+_NAMES = {"I32": "<i4", "F32": "<f4", "I64": "<i8", "U8": "|u1"}
+_CODES = {np.dtype(name): code for code, name in _NAMES.items()}
+_BYTES_AT_ONCE = 1 << 24
+CHECKED_BYTES = 1 << 30  # above, reading everything once would be felt
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A place beside `path` to write to, renamed to `path` if all went well and removed if not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o666 & ~_umask())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def temporary_folder(beside: Path) -> Iterator[Path]:
+    """A folder for temporary files on the disk of `beside`, removed at the end."""
+    beside.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=beside, prefix=".lm.", suffix=".partial"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def save(path: Path, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> None:
+    """Write arrays and what is to be known of them; the file is there whole or not at all."""
+    header: dict[str, Any] = {}
+    at = 0
+    for name, array in arrays.items():
+        code = _CODES[array.dtype.newbyteorder("<") if array.itemsize > 1 else array.dtype]
+        header[name] = {
+            "dtype": code,
+            "shape": list(array.shape),
+            "data_offsets": [at, at + array.nbytes],
+        }
+        at += array.nbytes
+    known = {"format": _FORMAT, "version": str(VERSION), **metadata}
+    with written_whole(path) as partial, partial.open("r+b") as file:
+        _write_header(file, {"__metadata__": {**known, "crc32": "0" * 8}, **header})
+        checksum = 0
+        for array in arrays.values():
+            raw = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+            for start in range(0, len(raw), _BYTES_AT_ONCE):
+                some = raw[start : start + _BYTES_AT_ONCE]
+                checksum = zlib.crc32(some, checksum)
+                file.write(some)
+        file.seek(0)
+        _write_header(file, {"__metadata__": {**known, "crc32": f"{checksum:08x}"}, **header})
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_header(file: IO[bytes], header: Mapping[str, Any]) -> None:
+    written = json.dumps(header, ensure_ascii=False).encode()
+    written += b" " * (-len(written) % 8)
+    file.write(len(written).to_bytes(8, "little") + written)
+
+
+def open_arrays(
+    path: Path, *, verify: bool | None = None
+) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
+    """Map a file that `save` wrote: its arrays, read-only and read as they are used, and metadata.
+
+    Args:
+        path: the file.
+        verify: whether to compare the checksum, which reads the whole file; None: if that takes
+            under a second.
+
+    Raises:
+        DataError: not such a file, of another version, cut off, or changed since.
+    """
+    rebuild = "build the model again with `speechkit lm build`"
+    try:
+        with path.open("rb") as file:
+            whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}", hint=rebuild) from error
+    except ValueError as error:  # mmap's word for an empty file
+        raise DataError(f"{path}: the file is empty", hint=rebuild) from error
+    length = int.from_bytes(whole[:8], "little")
+    try:
+        header = json.loads(whole[8 : 8 + length]) if length < len(whole) else {}
+        metadata = header.pop("__metadata__")
+    except (ValueError, KeyError, AttributeError):
+        metadata = {}
+    if metadata.get("format") != _FORMAT:
+        raise DataError(
+            f"{path}: not a {_FORMAT}",
+            hint="an ARPA file is turned into one by `speechkit lm prune --threshold 0`",
+        )
+    if metadata["version"] != str(VERSION):
+        raise DataError(
+            f"{path}: version {metadata['version']} of the format, this speechkit reads {VERSION}",
+            hint=rebuild,
+        )
+    start = 8 + length
+    end = start + max(each["data_offsets"][1] for each in header.values())
+    if len(whole) != end:
+        raise DataError(f"{path}: {len(whole)} bytes of {end}, the file is cut off", hint=rebuild)
+    if verify is None:
+        verify = len(whole) <= CHECKED_BYTES
+    if verify and _checksum(whole, start) != int(metadata["crc32"], 16):
+        raise DataError(f"{path}: its contents have changed since it was written", hint=rebuild)
+    arrays = {
+        name: np.frombuffer(
+            whole,
+            _NAMES[each["dtype"]],
+            count=int(np.prod(each["shape"])),
+            offset=start + each["data_offsets"][0],
+        ).reshape(each["shape"])
+        for name, each in header.items()
+    }
+    return arrays, metadata
+
+
+def _checksum(whole: mmap.mmap, start: int) -> int:
+    checksum = 0
+    with memoryview(whole) as view:
+        for at in range(start, len(view), _BYTES_AT_ONCE):
+            checksum = zlib.crc32(view[at : at + _BYTES_AT_ONCE], checksum)
+    return checksum
