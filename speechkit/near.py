@@ -22,7 +22,8 @@ def near_names(name: str, known: Iterable[str]) -> list[str]:
         ratio = SequenceMatcher(None, written, each.lower()).ratio()
         if ratio >= ALIKE or _one_slip(written, each.lower()):
             scored.append((-_one_slip(written, each.lower()), -ratio, each))
-    return [each for *_, each in sorted(scored)[:SHOWN]]
+    slips = [each for each in scored if each[0]]  # next to these, others are far
+    return [each for *_, each in sorted(slips or scored)[:SHOWN]]
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -88,8 +88,12 @@ class Checking:
         return None if told or parts is None else parts
 
     def _parts(self, root: Node) -> Recipe | None:
-        for problem in strangers(root, (), TABLES, also_near=("profiles",)):
+        keys = [key for key in root.table if key != "profiles"]
+        for problem in strangers(root, (), TABLES, keys, also_near=("profiles",)):
             self.tell(problem)
+        if "profiles" in root.table:  # the file's own are not here
+            message = "a profile is given in the recipe's file, not in a profile or with --set"
+            self.tell(Problem(root.table["profiles"].place, message))
         settings = self._settings(RecipeSettings, "recipe", root, is_required=True)
         data = self._settings(DataSettings, "data", root)
         text = self._settings(TextSettings, "text", root, is_required=True)

@@ -37,7 +37,8 @@ class Place:
 class Node:
     """A value of a recipe: a table or an array of further nodes, or text, a number, true, false.
 
-    is_unset  a text with a variable that the environment does not have: what it says is not known
+    is_unset  what it says is not known, and that is told elsewhere: a text with a variable that the
+              environment does not have, or a date
     """
 
     value: "dict[str, Node] | list[Node] | str | int | float | bool"
@@ -230,6 +231,6 @@ def expand(node: Node) -> tuple[Node, list[tuple[Node, str]]]:
             return leaf
         text = VARIABLE.sub(text_of, leaf.value)
         unset.extend((leaf, name) for name in names)
-        return replace(leaf, value=text, is_unset=bool(names))
+        return replace(leaf, value=text, is_unset=leaf.is_unset or bool(names))
 
     return node.map(change), unset

@@ -20,7 +20,7 @@ from speechkit.recipe.layers import Node, Place
 
 C = TypeVar("C", bound=Config)
 
-_PREFIXES = ("Value error, ", "Assertion failed, ", "Input ")
+_PREFIX = re.compile(r"(Value error, |Assertion failed, |[A-Z]\w+ (?=should |is ))")
 _WORDS = {"valid array": "list", "an object": "a table", "valid dictionary": "table"}
 
 
@@ -129,9 +129,15 @@ class _Findings:
                 case "missing":
                     yield from self._missing(error["loc"])
                 case _:
-                    wrong.setdefault(self.node.at(error["loc"])[1], []).append(error)
-        for errors in wrong.values():
-            yield self._wrong(errors)
+                    wrong.setdefault(self._place(error["loc"]), []).append(error)
+        for path, errors in wrong.items():
+            yield self._wrong(path, errors)
+
+    def _place(self, loc: KeyPath) -> KeyPath:
+        """What of `loc` the recipe has: pydantic adds the names of types it tried."""
+        _, inner = self.node.at(loc)
+        is_default = not inner and loc and loc[0] in self.config.model_fields
+        return loc[:1] if is_default else inner
 
     def _stranger(self, loc: KeyPath) -> Iterator[Problem]:
         table, inner = self.node.at(loc[:-1])
@@ -139,7 +145,11 @@ class _Findings:
 
     def _missing(self, loc: KeyPath) -> Iterator[Problem]:
         table, inner = self.node.at(loc[:-1])
-        key, fields = str(loc[-1]), _fields_at(self.config, loc[:-1])
+        if isinstance(loc[-1], int):
+            message = f"{dotted(self.path + inner)}: has too few items: {table.shown()}"
+            yield Problem(table.place, message)
+            return
+        key, fields = loc[-1], _fields_at(self.config, loc[:-1])
         if is_misspelt(key, table, self._known(loc[:-1])):
             return
         who = f", which {self.who} needs" if self.who else ""
@@ -147,15 +157,17 @@ class _Findings:
         meaning = (fields[key].description if key in fields else "") or ""
         yield Problem(table.place, message, f"{key}: {meaning}" if meaning else "", is_gap=True)
 
-    def _wrong(self, errors: list[ErrorDetails]) -> Problem:
-        node, inner = self.node.at(errors[0]["loc"])
+    def _wrong(self, path: KeyPath, errors: list[ErrorDetails]) -> Problem:
+        node, inner = self.node.at(path)
         said = " or ".join(dict.fromkeys(_said(error) for error in errors))
-        if not any(error["type"] in {"value_error", "assertion_error"} for error in errors):
+        if path != inner:
+            said += f", and its default is not: a defect of {self.who or self.config.__name__}"
+        elif not any(error["type"] in {"value_error", "assertion_error"} for error in errors):
             said += f", not {node.shown()}"
         options = [each for error in errors for each in _options(error)]
         hint = near(str(node.value), options) if isinstance(node.value, str) and options else ""
         is_open = any(leaf.is_unset for leaf in node.leaves())
-        return Problem(node.place, f"{dotted(self.path + inner)}: {said}", hint, is_open=is_open)
+        return Problem(node.place, f"{dotted(self.path + path)}: {said}", hint, is_open=is_open)
 
     def _known(self, loc: KeyPath) -> set[str]:
         fields = set(_fields_at(self.config, loc))
@@ -164,8 +176,8 @@ class _Findings:
 
 def _said(error: ErrorDetails) -> str:
     said = error["msg"]
-    for prefix in _PREFIXES:
-        said = said.removeprefix(prefix)
+    if prefix := _PREFIX.match(said):
+        said = said[prefix.end() :]
     for technical, plain in _WORDS.items():
         said = said.replace(technical, plain)
     return re.sub(r" after validation, not \d+$", "", said)

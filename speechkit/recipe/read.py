@@ -107,7 +107,7 @@ def _without_dates(root: Node, problems: list[Problem]) -> Node:
         problems.append(
             Problem(leaf.place, f"{leaf.value} is a date or a time", "write it in quotes")
         )
-        return replace(leaf, value=str(leaf.value))
+        return replace(leaf, value=str(leaf.value), is_unset=True)
 
     return root.map(change)
 
