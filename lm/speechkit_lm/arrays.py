@@ -40,7 +40,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from speechkit_lm.kneser_ney import SmoothedLevel
+from speechkit import DataError
+from speechkit_lm.trie import TrieLevel, back_pointers
 
 Ints = npt.NDArray[Any]
 
@@ -66,9 +67,18 @@ DTYPES = {
 }
 
 
-def assemble(levels: Sequence[SmoothedLevel]) -> NgramArrays:
-    """Levels of a model to its arrays."""
+def assemble(levels: Sequence[TrieLevel]) -> NgramArrays:
+    """Levels of a model to its arrays.
+
+    Raises:
+        DataError: more n-grams than can be numbered.
+    """
     counts = [len(level) for level in levels]
+    if sum(counts) > np.iinfo(np.int32).max:
+        raise DataError(
+            f"{sum(counts):,} n-grams, a model holds at most {np.iinfo(np.int32).max:,}",
+            hint="leave out rare ones with a cutoff, or take a lower order",
+        )
     offsets = np.concatenate([[0], np.cumsum(counts)])
     size, contexts = int(offsets[-1]), int(offsets[-2])
     arrays = NgramArrays(
@@ -84,18 +94,42 @@ def assemble(levels: Sequence[SmoothedLevel]) -> NgramArrays:
         here = slice(int(offsets[place]), int(offsets[place + 1]))
         arrays.word[here] = level.word
         # Rounding may give a hair more than 1.
-        with np.errstate(divide="ignore"):
-            arrays.log_prob[here] = np.minimum(np.log(level.probability), 0.0)
+        arrays.log_prob[here] = np.minimum(level.log_prob, 0.0)
         if place + 1 < len(levels):
             assert level.backoff is not None
             above = levels[place + 1]
-            arrays.backoff[here] = np.log(level.backoff)
+            arrays.backoff[here] = level.backoff
             arrays.back[here] = level.back + offsets[place - 1] if place else -1
             arrays.first_child[here] = offsets[place + 1] + np.searchsorted(
                 above.parent, np.arange(len(level))
             )
     fill_next_states(arrays, counts, [level.back for level in levels])
     return arrays
+
+
+def take_apart(counts: Sequence[int], arrays: NgramArrays) -> list[TrieLevel]:
+    """Arrays of a model to its levels."""
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    links = []
+    for place, count in enumerate(counts):
+        here = slice(int(offsets[place]), int(offsets[place + 1]))
+        if place == 0:
+            links.append((arrays.word[here], np.zeros(count, np.int32)))
+            continue
+        first = arrays.first_child[offsets[place - 1] : offsets[place] + 1]
+        ahead = np.arange(counts[place - 1], dtype=np.int32)
+        links.append((arrays.word[here], np.repeat(ahead, np.diff(first))))
+    return [
+        TrieLevel(
+            *links[place],
+            back,
+            arrays.log_prob[offsets[place] : offsets[place + 1]].astype(np.float64),
+            arrays.backoff[offsets[place] : offsets[place + 1]].astype(np.float64)
+            if place + 1 < len(counts)
+            else None,
+        )
+        for place, back in enumerate(back_pointers(links))
+    ]
 
 
 def fill_next_states(arrays: NgramArrays, counts: Sequence[int], backs: Sequence[Ints]) -> None:

@@ -2,7 +2,10 @@
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +13,7 @@ import numpy.typing as npt
 from speechkit import DataError
 from speechkit_lm.arrays import assemble
 from speechkit_lm.counts import count_ngrams
-from speechkit_lm.kneser_ney import Discounts, smooth
+from speechkit_lm.kneser_ney import SPECIAL_IDS, Discounts, smooth
 from speechkit_lm.model import NgramModel
 from speechkit_lm.progress import Progress, silent
 from speechkit_lm.scratch import Scratch
@@ -59,58 +62,35 @@ def build(
     >>> model.order, model.counts
     (2, (7, 7))
     """
-    thresholds = full_cutoffs(cutoffs, order)
+    cutoffs = full_cutoffs(cutoffs, order)
     if memory_gigabytes <= 0:
         raise ValueError(f"memory_gigabytes must be above 0, not {memory_gigabytes}")
     memory = int(memory_gigabytes * 2**30)
-    if temporary is not None:
-        with temporary_folder(temporary) as folder:
-            return _build(
-                text, order, thresholds, vocabulary, vocabulary_limit, fallback_discounts,
-                Scratch(folder, memory // 16), memory, progress,
-            )  # fmt: skip
-    return _build(
-        text, order, thresholds, vocabulary, vocabulary_limit, fallback_discounts,
-        Scratch(), memory, progress,
-    )  # fmt: skip
-
-
-def _build(
-    text: Iterable[str] | Iterable[Block],
-    order: int,
-    cutoffs: Sequence[int],
-    vocabulary: Collection[str] | None,
-    vocabulary_limit: int | None,
-    fallback: tuple[float, float, float] | None,
-    scratch: Scratch,
-    memory: int,
-    progress: Progress,
-) -> NgramModel:
-    corpus = number_text(_as_blocks(text, progress), scratch)
-    levels = count_ngrams(
-        corpus.ids,
-        order=order,
-        vocabulary_size=len(corpus.words),
-        scratch=scratch,
-        windows_at_once=max(1 << 16, memory // (64 + 24 * order)),
-        progress=progress,
-    )
-    allowed = _allowed(corpus, levels[0].count, vocabulary, vocabulary_limit)
-    smoothed, discounts = smooth(
-        levels,
-        cutoffs=cutoffs,
-        allowed=allowed,
-        fallback=fallback,
-        scratch=scratch,
-        progress=progress,
-    )
+    with ExitStack() as stack:
+        scratch = Scratch()
+        if temporary is not None:
+            folder = stack.enter_context(temporary_folder(temporary))
+            scratch = Scratch(folder, memory // 16)
+        corpus = number_text(_as_blocks(text, progress), scratch)
+        levels = count_ngrams(
+            corpus.ids,
+            order=order,
+            vocabulary_size=len(corpus.words),
+            scratch=scratch,
+            windows_at_once=max(1 << 16, memory // (64 + 24 * order)),
+            progress=progress,
+        )
+        allowed = _allowed(corpus, levels[0].count, vocabulary, vocabulary_limit)
+        smoothed, discounts = smooth(
+            levels,
+            cutoffs=cutoffs,
+            allowed=allowed,
+            fallback=fallback_discounts,
+            scratch=scratch,
+            progress=progress,
+        )
+        arrays = assemble(smoothed)
     _warn_of_fallbacks(discounts)
-    words = corpus.words
-    if len(smoothed[0]) < len(words):
-        kept = np.ones(len(words), bool) if allowed is None else allowed.copy()
-        kept &= levels[0].count > cutoffs[0]
-        kept[:3] = True
-        words = [word for word, keep in zip(words, kept, strict=True) if keep]
     facts = {
         "words": str(corpus.tokens),
         "sentences": str(corpus.sentences),
@@ -122,7 +102,23 @@ def _build(
             for each in discounts
         ),
     }
-    return NgramModel(words, [len(each) for each in smoothed], assemble(smoothed), facts=facts)
+    words = _kept_words(corpus, levels[0].count, cutoffs[0], allowed)
+    return NgramModel(words, [len(each) for each in smoothed], arrays, facts=facts)
+
+
+def _kept_words(
+    corpus: Corpus,
+    counts: npt.NDArray[np.int64],
+    cutoff: int,
+    allowed: npt.NDArray[np.bool_] | None,
+) -> list[str]:
+    if not cutoff and allowed is None:
+        return corpus.words
+    kept = counts > cutoff
+    if allowed is not None:
+        kept &= allowed
+    kept[:SPECIAL_IDS] = True
+    return [word for word, keep in zip(corpus.words, kept, strict=True) if keep]
 
 
 def full_cutoffs(cutoffs: Sequence[int], order: int) -> list[int]:
@@ -143,21 +139,22 @@ def full_cutoffs(cutoffs: Sequence[int], order: int) -> list[int]:
 
 def _as_blocks(text: Iterable[str] | Iterable[Block], progress: Progress) -> Iterable[Block]:
     read = 0
-    lines = iter(text)
-    first = next(lines, None)
-    if first is None:
-        return
-
-    def rest() -> Iterable[str | Block]:
-        yield first
-        yield from lines
-
-    blocks = blocks_of_lines(rest()) if isinstance(first, str) else rest()  # type: ignore[arg-type]
-    for block in blocks:
-        assert isinstance(block, Block)
+    for block in _blocks(text):
         yield block
         read += len(block.data)
         progress(f"reading text: {read / 1e6:.0f} MB", None)
+
+
+def _blocks(text: Iterable[str] | Iterable[Block]) -> Iterable[Block]:
+    """Blocks, of lines or as they are."""
+    rest = iter(text)
+    first = next(rest, None)
+    if first is None:
+        return []
+    everything = chain([first], rest)
+    if isinstance(first, Block):
+        return cast(Iterable[Block], everything)
+    return blocks_of_lines(cast(Iterable[str], everything))
 
 
 def _allowed(

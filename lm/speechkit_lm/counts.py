@@ -59,23 +59,18 @@ def count_ngrams(
     No n-gram goes over a sentence's end.
     """
     scratch = scratch or Scratch()
-    columns = [
-        (scratch.column(np.int32), scratch.column(np.int32), scratch.column(np.int64))
-        for _ in range(order)
-    ]
+    columns = [_LevelColumns(scratch) for _ in range(order)]
     done = 0
     for low, high in _ranges(ids, vocabulary_size, windows_at_once):
-        windows, counts = _distinct_windows(ids, low, high, order, vocabulary_size, windows_at_once)
-        before = [0] + [each[0].size for each in columns[1:]]
-        for column, level, ahead in zip(
-            columns, _levels(windows, counts), [0, *before], strict=False
-        ):
-            column[0].append(level.word)
-            column[1].append(level.parent + ahead)
-            column[2].append(level.count)
+        windows, counts = _distinct_windows(
+            ids, (low, high), order, vocabulary_size, windows_at_once
+        )
+        ahead = [0, 0] + [each.word.size for each in columns[1:]]  # n-grams of the order below
+        for column, level, parents in zip(columns, _levels(windows, counts), ahead, strict=False):
+            column.append(level, parents)
         done += int(counts.sum())
         progress("counting n-grams", done / len(ids))
-    levels = [Level(*(each.array() for each in column)) for column in columns]
+    levels = [each.level() for each in columns]
     # <unk> is a word too, though the text has none.
     unigrams = levels[0]
     every = np.arange(vocabulary_size, dtype=np.int32)
@@ -84,8 +79,26 @@ def count_ngrams(
     return [Level(every, np.zeros_like(every), count), *levels[1:]]
 
 
+class _LevelColumns:
+    """A level that grows."""
+
+    def __init__(self, scratch: Scratch) -> None:
+        self.word = scratch.column(np.int32)
+        self.parent = scratch.column(np.int32)
+        self.count = scratch.column(np.int64)
+
+    def append(self, level: Level, parents: int) -> None:
+        """Add n-grams, whose parents are counted from `parents`."""
+        self.word.append(level.word)
+        self.parent.append(level.parent + parents)
+        self.count.append(level.count)
+
+    def level(self) -> Level:
+        return Level(self.word.array(), self.parent.array(), self.count.array())
+
+
 def _ranges(ids: Ints, vocabulary_size: int, windows_at_once: int) -> Iterator[tuple[int, int]]:
-    """Ranges of first words with about `windows_at_once` windows each, or one word that has more."""
+    """Ranges of first words with up to `windows_at_once` windows each, or one word with more."""
     if len(ids) <= windows_at_once:
         yield 0, vocabulary_size
         return
@@ -103,9 +116,10 @@ def _ranges(ids: Ints, vocabulary_size: int, windows_at_once: int) -> Iterator[t
 
 
 def _distinct_windows(
-    ids: Ints, low: int, high: int, order: int, vocabulary_size: int, windows_at_once: int
+    ids: Ints, words: tuple[int, int], order: int, vocabulary_size: int, windows_at_once: int
 ) -> tuple[list[Ints], Ints]:
-    """Distinct windows whose first word is in [low, high): sorted columns, and how often each."""
+    """Distinct windows whose first word is in a range: sorted columns, and how often each."""
+    low, high = words
     bits = max(1, (vocabulary_size - 1).bit_length())
     everything = len(ids) <= windows_at_once
     gathered: list[list[Ints]] = []  # of each piece its columns
@@ -199,7 +213,7 @@ def distinct_rows(
 
 
 def _levels(windows: Sequence[Ints], counts: Ints) -> Iterator[Level]:
-    """K-grams of sorted windows for k = 1, 2, ...; parents counted from the first of these windows."""
+    """K-grams of sorted windows for k = 1, 2, ...; parents are counted within these windows."""
     rows = len(counts)
     until = np.concatenate([[0], np.cumsum(counts)])
     changed = np.zeros(rows, bool)

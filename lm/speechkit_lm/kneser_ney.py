@@ -5,7 +5,7 @@ section 3; K. Heafield et al., "Scalable modified Kneser-Ney language model esti
 What lmplz (kenlm 0.3.0, lm/builder) does beyond the papers is done here, too, and said where.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,11 @@ from speechkit_lm.counts import Level
 from speechkit_lm.progress import Progress, silent
 from speechkit_lm.scratch import Scratch
 from speechkit_lm.text import START_ID, UNKNOWN_ID
+from speechkit_lm.trie import NGRAMS_AT_ONCE, TrieLevel, back_pointers, pieces, select
 
 Ints = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
-NGRAMS_AT_ONCE = 1 << 20
 SPECIAL_IDS = 3
 
 
@@ -38,28 +38,6 @@ class Discounts:
         return amounts
 
 
-@dataclass(frozen=True)
-class SmoothedLevel:
-    """The k-grams of a model, sorted as in `Level`.
-
-    word         (n,) int32
-    probability  (n,) float64, of the word after the words before it; of `<s>` 1, as lmplz has it
-    backoff      (n,) float64, what the words seen after this k-gram leave to the others;
-                 None for the highest order
-    back         (n,) int32, the (k-1)-gram without its first word; of 1-grams, nothing
-    parent       (n,) int32, the (k-1)-gram without its last word; of 1-grams, nothing
-    """
-
-    word: npt.NDArray[np.int32]
-    probability: Floats
-    backoff: Floats | None
-    back: npt.NDArray[np.int32]
-    parent: npt.NDArray[np.int32]
-
-    def __len__(self) -> int:
-        return len(self.word)
-
-
 def smooth(
     levels: Sequence[Level],
     *,
@@ -68,7 +46,7 @@ def smooth(
     fallback: tuple[float, float, float] | None,
     scratch: Scratch | None = None,
     progress: Progress = silent,
-) -> tuple[list[SmoothedLevel], list[Discounts]]:
+) -> tuple[list[TrieLevel], list[Discounts]]:
     """Counts to probabilities.
 
     Args:
@@ -89,67 +67,37 @@ def smooth(
     """
     scratch = scratch or Scratch()
     order = len(levels)
-    backs = _back_pointers(levels, scratch, progress)
+    backs = back_pointers([(each.word, each.parent) for each in levels], scratch)
+    progress("linking n-grams", 1.0)
     adjusted = [_adjusted_counts(levels, backs, place, scratch) for place in range(order)]
     discounts = [
-        estimate_discounts(counts_of_counts, place + 1, fallback)
-        for place, counts_of_counts in enumerate(_counts_of_counts(levels, adjusted))
+        estimate_discounts(tally, place + 1, fallback)
+        for place, tally in enumerate(_counts_of_counts(levels, adjusted))
     ]
     keep = _kept(levels, cutoffs, allowed)
-
-    smoothed: list[SmoothedLevel] = []
-    below = np.ones(0)
-    for place, level in enumerate(levels):
-        kept = None if keep is None else keep[place]
-        if place == 0:
-            probability = _unigrams(adjusted[0], discounts[0], kept)
-        else:
-            probability, backoff = _interpolate(
-                levels[place - 1], level, adjusted[place], discounts[place], kept,
-                backs[place], below, scratch,
-            )  # fmt: skip
-            smoothed[-1] = _with_backoff(smoothed[-1], backoff)
-        smoothed.append(SmoothedLevel(level.word, probability, None, backs[place], level.parent))
-        below = probability
+    probabilities = [_unigrams(adjusted[0], discounts[0], keep[0] if keep else None)]
+    backoffs: list[Floats | None] = []
+    for place in range(1, order):
+        probability, backoff = _interpolate(
+            levels[place],
+            contexts=len(levels[place - 1]),
+            adjusted=adjusted[place],
+            discounts=discounts[place],
+            kept=keep[place] if keep else None,
+            back=backs[place],
+            below=probabilities[-1],
+            scratch=scratch,
+        )
+        probabilities.append(probability)
+        backoffs.append(np.log(backoff, out=backoff))
         progress("estimating probabilities", (place + 1) / order)
-    return (smoothed if keep is None else _without(smoothed, keep)), discounts
-
-
-def _with_backoff(level: SmoothedLevel, backoff: Floats) -> SmoothedLevel:
-    return SmoothedLevel(level.word, level.probability, backoff, level.back, level.parent)
-
-
-def _pieces(size: int, at_once: int = NGRAMS_AT_ONCE) -> Iterator[slice]:
-    for start in range(0, size, at_once):
-        yield slice(start, min(start + at_once, size))
-
-
-def _back_pointers(
-    levels: Sequence[Level], scratch: Scratch, progress: Progress
-) -> list[npt.NDArray[np.int32]]:
-    """Of each k-gram the (k-1)-gram without its first word.
-
-    The words of a k-gram without the first are the parent's words without the first, then its
-    last word: so it is a child of the parent's back pointer, and is looked up there.
-    """
-    size = len(levels[0])
-    backs = [np.zeros(size, np.int32)]
-    for place, level in enumerate(levels[1:], 1):
-        if place == 1:
-            backs.append(level.word)
-            continue
-        below = levels[place - 1]
-        known = scratch.empty(len(below), np.int64)
-        np.multiply(below.parent, size, out=known, dtype=np.int64)
-        known += below.word
-        back = scratch.empty(len(level), np.int32)
-        for piece in _pieces(len(level)):
-            wanted = backs[-1][level.parent[piece]].astype(np.int64) * size
-            wanted += level.word[piece]
-            back[piece] = np.searchsorted(known, wanted)
-        backs.append(back)
-        progress("linking n-grams", place / len(levels))
-    return backs
+    smoothed = [
+        TrieLevel(level.word, level.parent, back, np.log(probability, out=probability), backoff)
+        for level, back, probability, backoff in zip(
+            levels, backs, probabilities, [*backoffs, None], strict=True
+        )
+    ]
+    return (select(smoothed, keep) if keep else smoothed), discounts
 
 
 def _adjusted_counts(
@@ -167,7 +115,7 @@ def _adjusted_counts(
         adjusted = scratch.empty(len(level), np.int64)
         adjusted[:] = 0
         above = backs[place + 1]
-        for piece in _pieces(len(above), at_once=max(NGRAMS_AT_ONCE, len(level))):
+        for piece in pieces(len(above), at_once=max(NGRAMS_AT_ONCE, len(level))):
             np.add(adjusted, np.bincount(above[piece], minlength=len(level)), out=adjusted)
         begins = _after_start(levels, place)
         adjusted[begins] = level.count[begins]
@@ -195,7 +143,7 @@ def _counts_of_counts(levels: Sequence[Level], adjusted: Sequence[Ints]) -> list
     last = _last_by_suffix(levels)
     for place, counts in enumerate(adjusted):
         tally = np.zeros(5, np.int64)
-        for piece in _pieces(len(counts)):
+        for piece in pieces(len(counts)):
             tally += np.bincount(np.minimum(counts[piece], 5), minlength=6)[:5]
         if place in last and len(levels) > 1:
             node = last[place]
@@ -291,8 +239,9 @@ def _unigrams(adjusted: Ints, discounts: Discounts, kept: Ints | None) -> Floats
 
 
 def _interpolate(
-    contexts: Level,
     level: Level,
+    *,
+    contexts: int,
     adjusted: Ints,
     discounts: Discounts,
     kept: Ints | None,
@@ -300,18 +249,18 @@ def _interpolate(
     below: Floats,
     scratch: Scratch,
 ) -> tuple[Floats, Floats]:
-    """Probabilities of the n-grams of a level, and the back-off weights of their contexts.
+    """Probabilities of a level's n-grams, and the back-off weights of their (n,) `contexts`.
 
     The adjusted counts of n-grams that are left out go to the lower order whole, as in lmplz.
     """
     probability = scratch.empty(len(level), np.float64)
-    backoff = scratch.empty(len(contexts), np.float64)
+    backoff = scratch.empty(contexts, np.float64)
     backoff[:] = 1.0  # of what is no context
-    first = np.searchsorted(level.parent, np.arange(0, len(contexts) + 1))
+    first = np.searchsorted(level.parent, np.arange(contexts + 1))
     low = 0
-    while low < len(contexts):
+    while low < contexts:
         high = int(np.searchsorted(first, first[low] + NGRAMS_AT_ONCE, side="right")) - 1
-        high = min(max(high, low + 1), len(contexts))
+        high = min(max(high, low + 1), contexts)
         here = slice(int(first[low]), int(first[high]))
         context = level.parent[here] - low
         counts = adjusted[here]
@@ -319,29 +268,8 @@ def _interpolate(
         total = np.bincount(context, counts, minlength=high - low)
         given = taken if kept is None else np.where(kept[here], taken, counts)
         share = np.bincount(context, given, minlength=high - low)
-        is_context = total > 0
-        np.divide(share, total, out=backoff[low:high], where=is_context)
+        np.divide(share, total, out=backoff[low:high], where=total > 0)
         weight = backoff[low:high][context]
         probability[here] = (counts - taken) / total[context] + weight * below[back[here]]
         low = high
     return probability, backoff
-
-
-def _without(levels: Sequence[SmoothedLevel], keep: Sequence[Ints]) -> list[SmoothedLevel]:
-    """Take out what is not kept. What is kept has its context and its suffix kept."""
-    words = np.cumsum(keep[0], dtype=np.int32) - 1
-    below = np.zeros(1, np.int32)
-    result = []
-    for place, (level, kept) in enumerate(zip(levels, keep, strict=True)):
-        number = np.cumsum(kept, dtype=np.int32) - 1
-        result.append(
-            SmoothedLevel(
-                words[level.word[kept]],
-                level.probability[kept],
-                None if level.backoff is None else level.backoff[kept],
-                below[level.back[kept]] if place else number[:0],
-                below[level.parent[kept]] if place else number[:0],
-            )
-        )
-        below = number
-    return result

@@ -114,7 +114,7 @@ class NgramModel:
                 f"{path}: there is no such file", hint="`speechkit lm build` makes a model"
             )
         if not path.name.endswith(".safetensors"):
-            from speechkit_lm.arpa import read_arpa  # noqa: PLC0415 - it needs this class
+            from speechkit_lm.arpa_reading import read_arpa  # noqa: PLC0415 - it needs this class
 
             return read_arpa(path)
         arrays, metadata = storage.open_arrays(path, verify=verify)
@@ -230,7 +230,7 @@ class NgramModel:
         Raises:
             DataError: there is not a word in the text.
         """
-        from speechkit_lm.text import blocks_of_lines  # noqa: PLC0415
         from speechkit_lm.measuring import perplexity  # noqa: PLC0415
+        from speechkit_lm.text import blocks_of_lines  # noqa: PLC0415
 
         return perplexity(self, blocks_of_lines(lines, name))

@@ -10,5 +10,5 @@ class Progress(Protocol):
         """`share` is from 0 to 1, or None where it is not known."""
 
 
-def silent(stage: str, share: float | None) -> None:  # noqa: ARG001 - says nothing
+def silent(stage: str, share: float | None) -> None:
     """No progress is shown."""

@@ -57,14 +57,11 @@ class Column(Generic[Number]):
     def array(self) -> npt.NDArray[Number]:
         """All of them."""
         if self._file is None:
-            return self._pieces[0] if len(self._pieces) == 1 else self._joined()
+            if len(self._pieces) != 1:
+                self._pieces = [np.concatenate([np.empty(0, self._dtype), *self._pieces])]
+            return self._pieces[0]
         self._spill()
         return np.memmap(self._file, self._dtype, "r+", shape=(self.size,))
-
-    def _joined(self) -> npt.NDArray[Number]:
-        joined = np.concatenate([np.empty(0, self._dtype), *self._pieces])
-        self._pieces = [joined]
-        return joined
 
     def _spill(self) -> None:
         self._file = self._file or self._scratch.file()

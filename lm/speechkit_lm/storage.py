@@ -79,9 +79,9 @@ def save(path: Path, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[s
         _write_header(file, {"__metadata__": {**known, "crc32": "0" * 8}, **header})
         checksum = 0
         for array in arrays.values():
-            raw = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+            raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
             for start in range(0, len(raw), _BYTES_AT_ONCE):
-                some = raw[start : start + _BYTES_AT_ONCE]
+                some = raw[start : start + _BYTES_AT_ONCE].data
                 checksum = zlib.crc32(some, checksum)
                 file.write(some)
         file.seek(0)

@@ -180,7 +180,7 @@ def encode_tokens(data: bytes) -> tuple[npt.NDArray[np.int32], list[bytes]]:
     A token is what goes up to a separator, with it: so Arrow can read the bytes where they are.
     """
     octets = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(_SEPARATORS[octets])
+    ends = np.flatnonzero(separators(octets))
     bounds = np.empty(len(ends) + 1, np.int64)
     bounds[0] = 0
     np.add(ends, 1, out=bounds[1:])
@@ -188,6 +188,11 @@ def encode_tokens(data: bytes) -> tuple[npt.NDArray[np.int32], list[bytes]]:
         pa.large_binary(), len(ends), [None, pa.py_buffer(bounds), pa.py_buffer(data)]
     ).dictionary_encode()
     return tokens.indices.to_numpy(), tokens.dictionary.to_pylist()
+
+
+def separators(octets: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Which bytes part words."""
+    return _SEPARATORS[octets]
 
 
 def _find(data: bytes, word: bytes) -> int:
@@ -209,7 +214,7 @@ def number_text(blocks: Iterable[Block], scratch: Scratch | None = None) -> Corp
     """
     numbering = Numbering()
     column = (scratch or Scratch()).column(np.int32)
-    names = []
+    names: list[str] = []
     for block in blocks:
         if block.name not in names[-1:]:
             names.append(block.name)

@@ -1,7 +1,4 @@
-"""ARPA files: the text form of back-off n-gram models that every toolkit reads.
-
-Arrow makes and takes apart the lines, so that a million n-grams take less than a second.
-"""
+"""Writing ARPA files: the text form of back-off n-gram models that every toolkit reads."""
 
 import gzip
 from collections.abc import Iterator
@@ -95,7 +92,3 @@ def _write_text(file: IO[bytes], lines: pa.Array) -> None:
         lines.offset : lines.offset + len(lines) + 1
     ]
     file.write(memoryview(lines.buffers()[2])[bounds[0] : bounds[-1]])
-
-
-def read_arpa(path: Path | str, *, progress: Progress = silent) -> NgramModel:
-    raise NotImplementedError

@@ -1,0 +1,115 @@
+"""Models as levels of a trie, while they are made or changed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from speechkit_lm.scratch import Scratch
+
+Ints = npt.NDArray[Any]
+Floats = npt.NDArray[Any]
+
+NGRAMS_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True)
+class TrieLevel:
+    """The n-grams of one order, k, sorted by their words; for k = 1 there is one per word id.
+
+    word      (n,) int32, the last word
+    parent    (n,) int32, the (k-1)-gram without the last word; of 1-grams, nothing
+    back      (n,) int32, the (k-1)-gram without the first word; of 1-grams, nothing
+    log_prob  (n,) natural logarithm of the last word's probability after the others
+    backoff   (n,) natural logarithm of the back-off weight; None for the highest order
+    """
+
+    word: npt.NDArray[np.int32]
+    parent: npt.NDArray[np.int32]
+    back: npt.NDArray[np.int32]
+    log_prob: Floats
+    backoff: Floats | None
+
+    def __len__(self) -> int:
+        return len(self.word)
+
+
+def pieces(size: int, at_once: int = NGRAMS_AT_ONCE) -> Iterator[slice]:
+    """Parts of `size` n-grams."""
+    for start in range(0, size, at_once):
+        yield slice(start, min(start + at_once, size))
+
+
+def keys(parent: Ints, word: Ints, vocabulary_size: int, out: Ints | None = None) -> Ints:
+    """A number for each n-gram of a level; they rise as the n-grams do."""
+    out = np.multiply(parent, vocabulary_size, out=out, dtype=np.int64)
+    out += word
+    return out
+
+
+def back_pointers(
+    links: Sequence[tuple[Ints, Ints]], scratch: Scratch | None = None
+) -> list[npt.NDArray[np.int32]]:
+    """Of each k-gram the (k-1)-gram without its first word.
+
+    The words of a k-gram without the first are the parent's words without the first, then its
+    last word: so it is a child of the parent's back pointer, and is looked up there.
+
+    Args:
+        links: `word` and `parent` of each level.
+        scratch: where large arrays go.
+
+    Returns:
+        Of each level; -1 where there is no such (k-1)-gram.
+    """
+    scratch = scratch or Scratch()
+    size = len(links[0][0])
+    backs = [np.zeros(size, np.int32)]
+    for place, (word, parent) in enumerate(links[1:], 1):
+        if place == 1:
+            backs.append(np.asarray(word))
+            continue
+        below_word, below_parent = links[place - 1]
+        known = keys(below_parent, below_word, size, scratch.empty(len(below_word), np.int64))
+        back = scratch.empty(len(word), np.int32)
+        for piece in pieces(len(word)):
+            through = backs[-1][parent[piece]]
+            back[piece] = lookup(known, keys(through, word[piece], size))
+        backs.append(back)
+    return backs
+
+
+def lookup(known: Ints, wanted: Ints) -> Ints:
+    """Where each of `wanted` is in sorted `known`; -1 where it is not."""
+    at = np.searchsorted(known, wanted)
+    at[at == len(known)] = 0
+    if len(known):
+        at[known[at] != wanted] = -1
+    else:
+        at[:] = -1
+    return at
+
+
+def select(levels: Sequence[TrieLevel], keep: Sequence[npt.NDArray[np.bool_]]) -> list[TrieLevel]:
+    """Keep some n-grams of each level; the context and the suffix of each must be kept, too.
+
+    Words are numbered anew, in the same order.
+    """
+    words = np.cumsum(keep[0], dtype=np.int32) - 1
+    below = words
+    result = []
+    for place, (level, kept) in enumerate(zip(levels, keep, strict=True)):
+        number = np.cumsum(kept, dtype=np.int32) - 1
+        result.append(
+            TrieLevel(
+                words[level.word[kept]],
+                below[level.parent[kept]] if place else np.zeros(len(words), np.int32)[kept],
+                below[level.back[kept]] if place else np.zeros(len(words), np.int32)[kept],
+                level.log_prob[kept],
+                None if level.backoff is None else level.backoff[kept],
+            )
+        )
+        below = number
+    return result
