@@ -231,10 +231,9 @@ def _without_noise(powers: Array) -> tuple[Array, NDArray[np.bool_]]:
 
         floor = _envelope(signal, floor)
         # After a loud sound less is heard.
-        heard = signal
         peak = PEAK_MEMORY * peak
         signal = np.where(signal < PEAK_MEMORY * peak, PEAK_MASKED * peak, signal)
-        peak = np.maximum(peak, heard)
+        peak = np.maximum(peak, signal)
         signal = np.maximum(signal, floor)
 
         for i in range(filters):

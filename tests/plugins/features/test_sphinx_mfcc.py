@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import torch
 import torchaudio
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from speechkit_features.sphinx_mfcc import SphinxMfcc, SphinxMfccConfig, _halved, _halving, _spoken
 from torch import Tensor
@@ -145,6 +145,8 @@ def test_equals_the_recipe_in_plain_python(
     assert np.allclose(found.numpy(), expected[kept].reshape(-1, 13), atol=1e-4)
 
 
+@example([(False, 5), (True, 10)])  # speech begins with the last frame
+@example([(True, 15), (False, 49), (True, 3), (False, 50), (True, 12)])
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 60)), max_size=12))
 def test_silence_is_dropped_as_documented(runs: list[tuple[bool, int]]) -> None:
     speech = [is_speech for is_speech, frames in runs for _ in range(frames)]
