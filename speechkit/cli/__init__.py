@@ -1,8 +1,6 @@
 """The command line. A command is imported when it is called: `speechkit --help` must be instant."""
 
-import errno
 import logging
-import os
 import sys
 import traceback
 from pathlib import Path
@@ -18,7 +16,6 @@ from speechkit.errors import SpeechkitError
 USAGE = 2  # exit codes
 DEFECT = 1
 INTERRUPTED = 128 + 2  # as a shell tells SIGINT
-NOBODY_READS = 128 + 13  # and SIGPIPE
 
 COMMANDS = {
     "run": ("speechkit.cli.run:run", "Carry out a recipe: train, decode, score, report."),
@@ -37,7 +34,7 @@ class _Root(LazyGroup):
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer's own class
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()  # here, where a reader who has left is no error
+            sys.stdout.flush()  # here, where typer knows that a reader who has left is no error
         except SpeechkitError as error:
             if options_of(ctx).debug:
                 traceback.print_exc()
@@ -48,11 +45,6 @@ class _Root(LazyGroup):
         except KeyboardInterrupt:
             _tell("error", "interrupted", typer.colors.RED)
             raise typer.Exit(INTERRUPTED) from None
-        except OSError as error:
-            if error.errno != errno.EPIPE:
-                raise
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(NOBODY_READS) from None
         return result
 
 

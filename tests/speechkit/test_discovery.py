@@ -212,22 +212,28 @@ def test_a_file_is_a_plugin(no_entry_points, tmp_path):
     plugins = load_plugins([file, file])
     assert plugins.rows() == (Row("model", "one", str(file), ""),)
     assert plugins.find("model", "mine:one").plugin == "mine"
-    assert not list(tmp_path.glob("__pycache__"))
 
 
-def test_a_file_is_read_anew_every_time(no_entry_points, tmp_path):
+def test_a_file_is_read_anew_every_time(no_entry_points, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     for name in ("one", "two"):  # of the same size, within a second
         file = write(tmp_path, MODEL.format(name=name))
         assert load_plugins([file]).find("model", name)
+    assert not list(tmp_path.glob("__pycache__"))
 
 
 def test_files_of_one_name_are_two_plugins(no_entry_points, tmp_path):
     files = []
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
-        files.append(write(tmp_path / folder, MODEL.format(name=f"of_{folder}")))
+        source = MODEL.format(name=f"of_{folder}").replace("Config, object", "Mine, object")
+        source = source.replace("@hookimpl", "class Mine(Config): pass\n@hookimpl")
+        files.append(write(tmp_path / folder, source))
     offers = load_plugins(files).offers("model")
     assert [each.component.name for each in offers] == ["of_x", "of_y"]
+    for offer in offers:
+        config = offer.component.config
+        assert sys.modules[config.__module__].Mine is config
 
 
 def test_a_class_in_a_file_knows_its_annotations(no_entry_points, tmp_path):

@@ -3,7 +3,7 @@
 import time
 import tomllib
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speechkit.locate import lines_of
@@ -25,6 +25,7 @@ VALUES = st.sampled_from(
 TABLES = st.dictionaries(KEYS, st.dictionaries(KEYS, VALUES, max_size=4), max_size=4)
 
 
+@settings(deadline=None)
 @given(TABLES, st.booleans())
 def test_every_table_and_key_is_at_the_line_that_gives_it(document, is_array):
     text = ""

@@ -223,7 +223,9 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None
+)
 @given(note=TEXTS, key=TEXTS, number=st.floats(allow_nan=False, allow_infinity=False))
 def test_any_text_survives_to_toml(write, toys, note, key, number):
     safe = note.replace("${", "$ {")
@@ -539,9 +541,20 @@ def test_a_part_left_out_for_a_profile_to_give_is_missing_only_without_it(write,
 
 def test_a_mistake_in_what_a_profile_replaces_is_told_all_the_same(write, toys, monkeypatch):
     monkeypatch.setenv("TONES", "/tones")
-    text = FULL.replace("splits = [", "split = [")
+    text = FULL.replace("splits = [", "split = [").partition("[profiles.other]")[0]
     (block,) = blocks_of(write(text), toys, profile="local")
     assert block.startswith("recipe.toml:9: [corpus.train] has no `split`")
+
+
+def test_what_a_profile_leaves_out_of_a_table_it_replaces_is_told_there(write, toys):
+    text = SMALL + '[profiles.here]\ncorpus.train = { use = "tone" }\n'
+    (block,) = blocks_of(write(text), toys)
+    assert block.startswith("recipe.toml:13: [corpus.train] lacks `path`, which `tone` needs\n")
+
+
+def test_a_required_key_that_is_misspelt_is_told_once(write, toys):
+    (block,) = blocks_of(write(SMALL.replace("path", "pth")), toys)
+    assert block.startswith("recipe.toml:5: [corpus.train] has no `pth`")
 
 
 @pytest.mark.parametrize(
