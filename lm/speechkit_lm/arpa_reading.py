@@ -31,7 +31,7 @@ BLOCK_BYTES = 1 << 24
 NEVER = -99.0  # what ARPA files say for log10 of 0
 UNKNOWN_LOG10 = -100.0  # of <unk> where a file has none, as kenlm has it
 _ABOVE_ZERO = 1e-4  # log probabilities that far above 0 are rounding of other programs
-_KENLM_BINARY = b"mmap lm http://kheafield.com/code"
+KENLM_BINARY = b"mmap lm http://kheafield.com/code"
 _REMEDY = "write the file again, or build the model with `speechkit lm build`"
 
 
@@ -159,8 +159,8 @@ def _read(lines: _Lines, path: Path, progress: Progress) -> NgramModel:
 
 def _header(lines: _Lines) -> list[int]:
     """Read up to the first section: how many n-grams of each order there shall be."""
-    start = lines.buffer or lines.file.read(len(_KENLM_BINARY))
-    if start.startswith(_KENLM_BINARY):
+    start = lines.buffer or lines.file.read(len(KENLM_BINARY))
+    if start.startswith(KENLM_BINARY):
         raise DataError(
             f"{lines.name}: a KenLM binary, which only KenLM reads",
             hint="give the ARPA file it was made from; the decoders kenlm and flashlight take it",

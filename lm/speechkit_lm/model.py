@@ -1,6 +1,7 @@
 """An n-gram model in use: loading, scoring, states."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,8 @@ import numpy.typing as npt
 from speechkit import DataError
 from speechkit_lm import storage
 from speechkit_lm.arrays import DTYPES, NgramArrays
-from speechkit_lm.text import END_ID, START_ID, UNKNOWN_ID
+from speechkit_lm.progress import Progress, silent
+from speechkit_lm.text import END, START_ID, UNKNOWN_ID
 
 Ints = npt.NDArray[Any]
 LN_10 = math.log(10.0)
@@ -52,19 +54,37 @@ class Perplexity:
         return math.exp(-self.log_prob_known / max(1, self.words - self.unknown + self.sentences))
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a model reads a word.
+
+    log_prob      natural logarithm of its probability after the words before it
+    ngram_length  words of the longest n-gram that ends in it and that the model has
+    known         whether the model has the word; else it is read as `<unk>`
+    """
+
+    word: str
+    log_prob: float
+    ngram_length: int
+    known: bool
+
+
 class NgramModel:
     """A back-off n-gram model.
 
-    order    N
+    order    the longest n-gram's number of words
     words    the word of each id; 0 is `<unk>`, 1 `<s>`, 2 `</s>`
     counts   n-grams of each order
     arrays   see `speechkit_lm.arrays`
+    path     its file; None while it is in memory only
+    facts    what is known of how it was made, for people
 
     >>> from speechkit_lm import build
-    >>> model = build(["a b", "a c", "b a"], order=2)
-    >>> round(model.score("a b"), 4) == round(
-    ...     sum(log_prob for log_prob, _ in model.walk("a b")), 4)
-    True
+    >>> model = build(["the cat", "the dog", "a dog"], order=2)
+    >>> [(each.word, each.ngram_length) for each in model.read("a cat")]
+    [('a', 2), ('cat', 1), ('</s>', 2)]
+    >>> state = model.start()
+    >>> log_prob, state = model.step(state, model.word_ids["the"])
     """
 
     def __init__(
@@ -78,14 +98,11 @@ class NgramModel:
     ) -> None:
         self.words = words
         self.counts = tuple(counts)
+        self.order = len(self.counts)
         self.arrays = arrays
         self.path = path
+        self.folder = path.parent if path else Path()
         self.facts = facts or {}
-
-    @property
-    def order(self) -> int:
-        """The longest n-gram's number of words."""
-        return len(self.counts)
 
     @cached_property
     def word_ids(self) -> dict[str, int]:
@@ -97,8 +114,33 @@ class NgramModel:
         """Where the n-grams of each order begin, and where the last ones end."""
         return (0, *np.cumsum(self.counts).tolist())
 
+    def kenlm_path(self) -> Path:
+        """The file for KenLM to open."""
+        return self.arpa_path()
+
+    def arpa_path(self) -> Path:
+        """An ARPA file of the model, for programs that read no other; written when first asked for.
+
+        Raises:
+            DataError: the model was never saved.
+        """
+        from speechkit_lm.arpa_writing import write_arpa  # noqa: PLC0415 - it needs this class
+
+        if self.path is None:
+            raise DataError("the model is in memory only", hint="save it first: model.save(folder)")
+        if self.path.suffix not in {".safetensors", ".gz"}:
+            return self.path
+        name = self.path.name.removesuffix(self.path.suffix).removesuffix(".arpa")
+        arpa = self.path.with_name(name + ".arpa")
+        # A model that was built anew since is another model.
+        if not arpa.exists() or arpa.stat().st_mtime_ns < self.path.stat().st_mtime_ns:
+            write_arpa(self, arpa)
+        return arpa
+
     @classmethod
-    def load(cls, path: Path | str, *, verify: bool | None = None) -> "NgramModel":
+    def load(
+        cls, path: Path | str, *, verify: bool | None = None, progress: Progress = silent
+    ) -> "NgramModel":
         """Open a model: our arrays (a file, or the folder it is in) or an ARPA file (.gz, too).
 
         Arrays are mapped, not read: it takes well under a second.
@@ -116,7 +158,7 @@ class NgramModel:
         if not path.name.endswith(".safetensors"):
             from speechkit_lm.arpa_reading import read_arpa  # noqa: PLC0415 - it needs this class
 
-            return read_arpa(path)
+            return read_arpa(path, progress=progress)
         arrays, metadata = storage.open_arrays(path, verify=verify)
         blob = arrays["words"].tobytes().decode()
         counts = [int(each) for each in metadata.pop("counts").split()]
@@ -129,9 +171,18 @@ class NgramModel:
             facts={key.removeprefix("fact_"): value for key, value in facts.items()},
         )
 
-    def save(self, path: Path | str) -> Path:
-        """Write the arrays: to a .safetensors file, or into a folder. Whole or not at all."""
+    def save(self, path: Path | str, *, progress: Progress = silent) -> Path:
+        """Write the model, whole or not at all, and say where.
+
+        To an ARPA file if the name ends in .arpa or .arpa.gz; else as arrays, to a .safetensors
+        file, or into a folder.
+        """
+        from speechkit_lm.arpa_writing import write_arpa  # noqa: PLC0415 - it needs this class
+
         path = Path(path)
+        if path.name.endswith((".arpa", ".arpa.gz")):
+            write_arpa(self, path, progress=progress)
+            return self._at(path)
         if path.suffix != ".safetensors":
             path = path / storage.FILE_NAME
         encoded = [word.encode() for word in self.words]
@@ -147,6 +198,11 @@ class NgramModel:
             **{f"fact_{key}": value for key, value in self.facts.items()},
         }
         storage.save(path, arrays, metadata)
+        return self._at(path)
+
+    def _at(self, path: Path) -> Path:
+        if self.path is None:
+            self.path, self.folder = path, path.parent
         return path
 
     # One word at a time.
@@ -168,18 +224,32 @@ class NgramModel:
             state = int(arrays.back[state])
         return backed_off + float(arrays.log_prob[word]), int(arrays.next_state[word])
 
-    def walk(self, text: str) -> list[tuple[float, int]]:
-        """Log probability and id of each word of a sentence, and of its end."""
-        ids = [self.word_ids.get(word, UNKNOWN_ID) for word in text.split()]
+    def read(self, text: str) -> list[Reading]:
+        """How the model reads a sentence: each word, and its end."""
         state, found = self.start(), []
-        for id_ in [*ids, END_ID]:
+        for word in [*text.split(), END]:
+            id_ = self.word_ids.get(word, UNKNOWN_ID)
+            length = self._matched(state, id_)
             log_prob, state = self.step(state, id_)
-            found.append((log_prob, id_))
+            found.append(Reading(word, log_prob, length, known=id_ != UNKNOWN_ID))
         return found
+
+    def _matched(self, state: int, word: int) -> int:
+        """How many words the n-gram has that gives the word's probability."""
+        while state >= 0:
+            child = int(self.find(np.array([state]), np.array([word]))[0])
+            if child >= 0:
+                return bisect_right(self.offsets, child)
+            state = int(self.arrays.back[state])
+        return 1
 
     def score(self, text: str) -> float:
         """Natural logarithm of the probability of a sentence, its end included."""
-        return math.fsum(log_prob for log_prob, _ in self.walk(text))
+        state, log_probs = self.start(), []
+        for word in [*text.split(), END]:
+            log_prob, state = self.step(state, self.word_ids.get(word, UNKNOWN_ID))
+            log_probs.append(log_prob)
+        return math.fsum(log_probs)
 
     # Many words at once.
 

@@ -126,7 +126,7 @@ def open_arrays(
     if metadata.get("format") != _FORMAT:
         raise DataError(
             f"{path}: not a {_FORMAT}",
-            hint="an ARPA file is turned into one by `speechkit lm prune --threshold 0`",
+            hint="give one that `speechkit lm build` wrote, or an ARPA file",
         )
     if metadata["version"] != str(VERSION):
         raise DataError(

@@ -10,7 +10,7 @@ distinct ones.
 
 import gzip
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -99,6 +99,27 @@ def blocks_of_lines(lines: Iterable[str], name: str = "text") -> Iterator[Block]
         line += len(some)
 
 
+def normalized(blocks: Iterable[Block], normalize: Callable[[str], str]) -> Iterator[Block]:
+    """Blocks with every line under text rules.
+
+    Raises:
+        DataError: bytes that are not UTF-8.
+    """
+    for block in blocks:
+        try:
+            lines = block.data.decode().split("\n")
+        except UnicodeDecodeError as error:
+            raise _not_utf8(block, error.start) from error
+        yield Block("\n".join(map(normalize, lines)).encode(), block.name, block.first_line)
+
+
+def _not_utf8(block: Block, byte: int) -> DataError:
+    return DataError(
+        f"{block.place(byte)}: not UTF-8: {block.data[byte : byte + 20]!r}",
+        hint="convert the text, for instance with iconv --to-code=UTF-8",
+    )
+
+
 @dataclass
 class Corpus:
     """A text as word ids: `<s> word ... </s>`, one sentence after the other.
@@ -165,10 +186,7 @@ class Numbering:
         try:
             text = word.decode()
         except UnicodeDecodeError as error:
-            raise DataError(
-                f"{block.place(_find(block.data, word))}: not UTF-8: {word!r}",
-                hint="convert the text, for instance with iconv --to-code=UTF-8",
-            ) from error
+            raise _not_utf8(block, _find(block.data, word)) from error
         self.ids[word] = new = len(self.words)
         self.words.append(text)
         return new

@@ -71,7 +71,7 @@ def build(
         if temporary is not None:
             folder = stack.enter_context(temporary_folder(temporary))
             scratch = Scratch(folder, memory // 16)
-        corpus = number_text(_as_blocks(text, progress), scratch)
+        corpus = number_text(as_blocks(text, progress), scratch)
         levels = count_ngrams(
             corpus.ids,
             order=order,
@@ -137,7 +137,8 @@ def full_cutoffs(cutoffs: Sequence[int], order: int) -> list[int]:
     return full
 
 
-def _as_blocks(text: Iterable[str] | Iterable[Block], progress: Progress) -> Iterable[Block]:
+def as_blocks(text: Iterable[str] | Iterable[Block], progress: Progress) -> Iterable[Block]:
+    """Blocks of a text in either form; tells how much was read."""
     read = 0
     for block in _blocks(text):
         yield block
