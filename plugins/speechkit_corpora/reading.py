@@ -59,17 +59,22 @@ def read_tables(paths: Sequence[Path], kind: str) -> Table:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and no log lines of `datasets`: what goes wrong is said by us, once."""
-    bars = datasets.are_progress_bars_disabled()
+def quiet(*, bars: bool = False) -> Iterator[None]:
+    """No log lines of `datasets`, and no progress bars: what goes wrong is said by us, once.
+
+    Args:
+        bars: leave progress bars as they are.
+    """
+    hidden = not bars and not datasets.are_progress_bars_disabled()
     level = datasets.logging.get_verbosity()
-    datasets.disable_progress_bars()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    if hidden:
+        datasets.disable_progress_bars()
     try:
         yield
     finally:
         datasets.logging.set_verbosity(level)
-        if not bars:
+        if hidden:
             datasets.enable_progress_bars()
 
 

@@ -1,8 +1,10 @@
 """Settings that corpora share: which column of a table is what."""
 
+import os
+from pathlib import Path
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import ValidationInfo, model_validator
 
 from speechkit import Config, Field
 
@@ -17,6 +19,12 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "features": (),
 }
 """Role -> the columns taken for it where the settings name none, best first, in any case."""
+
+
+def absolute(path: str, info: ValidationInfo) -> str:
+    """A path as `speechkit.RecipePath` takes it, for a setting that can be something else, too."""
+    folder = (info.context or {}).get("folder", Path())
+    return os.path.normpath(Path(folder) / Path(path).expanduser())
 
 
 class ColumnConfig(Config):

@@ -51,7 +51,7 @@ def from_grammar(
 ) -> Iterator[str]:
     """Sentences of a part, of `words[0]` to `words[1]` words, without end.
 
-    All of them come before one comes again. Ends where there are none.
+    One comes again only when no other has been drawn for long. Ends where there are none.
     """
     grammar = grammars()[language]
 
