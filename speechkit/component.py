@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Annotated, Generic, TypeVar
 
 import pluggy
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationInfo,
+)
 
 Part_co = TypeVar("Part_co", covariant=True)
 
@@ -36,7 +44,11 @@ def _absolute(path: Path, info: ValidationInfo) -> Path:
     return Path(os.path.normpath(Path(folder) / path.expanduser()))
 
 
-RecipePath = Annotated[Path, AfterValidator(_absolute)]
+def _as_text(path: object) -> object:
+    return str(path) if isinstance(path, Path) else path  # a default, where others come as JSON
+
+
+RecipePath = Annotated[Path, Strict(False), BeforeValidator(_as_text), AfterValidator(_absolute)]
 """A path in a component's settings: `~` is expanded, the rest is relative to the recipe's file."""
 
 

@@ -236,15 +236,14 @@ class Pipeline:
             f"{len(train.chosen)} utterances, {train.seconds.sum() / 3600:.2f} h; "
             f"{self.device}, {bf16}, {torch.get_num_threads()} threads"
         )
-        decoder = self.plugins.find("decoder", settings.decoder).component
+        assert self.recipe.validation_decoder is not None  # a recipe that trains has one
+        vocabulary = recogniser.units.vocabulary
         Training(
             recogniser,
             train,
             validation,
             Chain(self._augmentations, seed=self.recipe.settings.seed),
-            decoder.build(
-                decoder.config(), vocabulary=recogniser.units.vocabulary, language_model=None
-            ),
+            self.recipe.validation_decoder.build(vocabulary=vocabulary, language_model=None),
             settings,
             self.recipe.settings.seed,
             self.folder,

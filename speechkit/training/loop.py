@@ -207,20 +207,21 @@ class Training:
         norm = float(
             nn.utils.clip_grad_norm_(self.recogniser.model.parameters(), self.settings.clip_norm)
         )
-        if not np.isfinite(float(total)) or not np.isfinite(norm):
+        value = float(total.detach())
+        if not np.isfinite(value) or not np.isfinite(norm):
             self._bad_batch(losses["loss"], ids)
             return "a loss that is not finite"
         self.optimizer.step()
         self.average.update()
-        loss = float(total) / max(1, count)
+        loss = value / max(1, count)
         self.position = replace(
             position,
             step=position.step + 1,
-            loss_sum=position.loss_sum + float(total),
+            loss_sum=position.loss_sum + value,
             label_sum=position.label_sum + count,
             bad_batches=0,
         )
-        parts = {name: float(each.sum()) / max(1, count) for name, each in losses.items()}
+        parts = {name: float(each.detach().sum()) / max(1, count) for name, each in losses.items()}
         shown = {"epoch": position.epoch, **parts, "learning_rate": rate, "gradient_norm": norm}
         metrics.log("train", self.position.step, shown)
         return f"loss {loss:.3f}"
