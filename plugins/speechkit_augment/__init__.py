@@ -7,16 +7,18 @@ from speechkit import Augmentation, Component, hookimpl
 
 @hookimpl
 def speechkit_augmentations() -> Iterable[Component[Augmentation]]:
-    """Offer `gain`, `noise`, `spec_augment` and `speed`."""
+    """Offer `gain`, `noise`, `room`, `spec_augment` and `speed`."""
     # Imported when asked for: they need torch.
     from speechkit_augment.gain import Gain, GainConfig  # noqa: PLC0415
     from speechkit_augment.noise import Noise, NoiseConfig  # noqa: PLC0415
+    from speechkit_augment.room import Room, RoomConfig  # noqa: PLC0415
     from speechkit_augment.spec_augment import SpecAugment, SpecAugmentConfig  # noqa: PLC0415
     from speechkit_augment.speed import Speed, SpeedConfig  # noqa: PLC0415
 
     return [
         Component("gain", GainConfig, Gain),
         Component("noise", NoiseConfig, Noise),
+        Component("room", RoomConfig, Room),
         Component("spec_augment", SpecAugmentConfig, SpecAugment),
         Component("speed", SpeedConfig, Speed),
     ]
