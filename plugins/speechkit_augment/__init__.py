@@ -7,9 +7,10 @@ from speechkit import Augmentation, Component, hookimpl
 
 @hookimpl
 def speechkit_augmentations() -> Iterable[Component[Augmentation]]:
-    """Offer `gain`, `noise`, `room`, `spec_augment` and `speed`."""
+    """Offer `gain`, `n2`, `noise`, `room`, `spec_augment` and `speed`."""
     # Imported when asked for: they need torch.
     from speechkit_augment.gain import Gain, GainConfig  # noqa: PLC0415
+    from speechkit_augment.n2 import N2, N2Config  # noqa: PLC0415
     from speechkit_augment.noise import Noise, NoiseConfig  # noqa: PLC0415
     from speechkit_augment.room import Room, RoomConfig  # noqa: PLC0415
     from speechkit_augment.spec_augment import SpecAugment, SpecAugmentConfig  # noqa: PLC0415
@@ -17,6 +18,7 @@ def speechkit_augmentations() -> Iterable[Component[Augmentation]]:
 
     return [
         Component("gain", GainConfig, Gain),
+        Component("n2", N2Config, N2),
         Component("noise", NoiseConfig, Noise),
         Component("room", RoomConfig, Room),
         Component("spec_augment", SpecAugmentConfig, SpecAugment),

@@ -21,6 +21,7 @@ Streams = Callable[..., list[np.random.Generator]]
 FOLDER = object()
 AUGMENTATIONS: dict[str, list[dict]] = {
     "gain": [{}, {"gain_db": (-6.0, 12.0), "probability": 0.5}],
+    "n2": [{"probability": 0.5}],
     "noise": [
         {},
         {"color": "white", "probability": 1.0},
