@@ -13,6 +13,16 @@ from torch import Tensor
 from speechkit import length_mask
 
 
+def fast_size(size: int) -> int:
+    """At least `size`, an eighth more at most, and quickly Fourier-transformed.
+
+    >>> [fast_size(size) for size in (0, 5, 16, 17, 1_000_003)]
+    [1, 5, 16, 18, 1048576]
+    """
+    step = 1 << max(0, size.bit_length() - 4)  # a number up to 15, times a power of two
+    return max(1, -(-size // step) * step)
+
+
 def silenced(values: Tensor, lengths: Tensor) -> Tensor:
     """(B, N) with zeros past each row's length."""
     return values.masked_fill(~length_mask(lengths, values.shape[1]), 0.0)
@@ -39,7 +49,7 @@ def convolved(
     `origins` are the places in the responses that stand for no delay: the result begins there.
     """
     longest = max(map(len, responses))
-    points = 1 << (values.shape[1] + longest + max(origins) - 1).bit_length()  # nothing wraps
+    points = fast_size(values.shape[1] + longest + max(origins))  # nothing wraps
     kernels = np.zeros((len(responses), points), dtype=np.float32)
     for kernel, response, origin in zip(kernels, responses, origins, strict=True):
         kernel[: len(response) - origin] = response[origin:]

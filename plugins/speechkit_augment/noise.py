@@ -17,7 +17,7 @@ from pydantic import model_validator
 from torch import Tensor
 
 from speechkit import Config, Field, RecipePath
-from speechkit_augment.mixing import mixed, silenced
+from speechkit_augment.mixing import fast_size, mixed, silenced
 from speechkit_augment.recordings import Recordings
 from speechkit_augment.settings import Range, between
 
@@ -106,10 +106,14 @@ class Noise:
 
 def generated(color: Color, samples: int, seed: int) -> NDArray[np.float32]:
     """(samples,) of Gaussian noise."""
-    white = np.random.default_rng(seed).standard_normal(samples)
+    random = np.random.default_rng(seed)
     if color == "white":
-        return white.astype(np.float32)
-    spectrum = np.fft.rfft(white)
+        return random.standard_normal(samples, dtype=np.float32)
+    size = fast_size(samples)
+    # The spectrum of white noise is white noise, too; of pink, the power falls with frequency.
+    spectrum = random.standard_normal((size // 2 + 1, 2), dtype=np.float32)
     spectrum[0] = 0.0
-    spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))  # power falls with frequency
-    return np.fft.irfft(spectrum, n=samples).astype(np.float32)
+    spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum), dtype=np.float32))[:, None]
+    wave = torch.fft.irfft(torch.view_as_complex(torch.from_numpy(spectrum)), n=size)
+    pink: NDArray[np.float32] = wave[:samples].numpy()
+    return pink
