@@ -112,7 +112,7 @@ def test_a_json_list_is_read_as_lines_are(files, tmp_path):
 def test_csv_keeps_strings_as_they_are(files, tmp_path):
     recordings(tmp_path, "a.wav", "b.wav")
     (tmp_path / "a.csv").write_text(
-        'id,path,text,duration\n0017,a.wav,"a, b",1.25\n18,b.wav,NA,2\n'
+        '\ufeffid,path,text,duration\n0017,a.wav,"a, b",1.25\n18,b.wav,NA,2\n'
     )
     corpus = files("a.csv")
     assert corpus["id"][:] == ["0017", "18"]
@@ -258,6 +258,20 @@ def test_files_that_are_not_there_are_named(files, tmp_path, path, what):
     assert f"{tmp_path / path}" in f"{caught.value}"
 
 
+@pytest.mark.parametrize("limit", [None, 3, 4])
+def test_of_several_files_the_one_with_the_fault_is_named(files, tmp_path, limit):
+    write_parquet(tmp_path / "a.parquet", **rows(["x", "y"]))
+    write_parquet(tmp_path / "b.parquet", **rows(["x", "z", "w"]))
+    write_parquet(tmp_path / "c.parquet", **rows(["v"]))
+    with pytest.raises(DataError, match=r"b\.parquet: row 1: id 'x' .* of .*a\.parquet: row 1"):
+        files(["a.parquet", "b.parquet", "c.parquet"], limit=limit)
+    more = {None: " and 2 more", 3: " and 1 more", 4: " and 1 more"}[limit]
+    with pytest.raises(DataError, match=rf"a\.parquet{more}: text_column"):
+        files(["a.parquet", "b.parquet", "c.parquet"], limit=limit, text_column="words")
+    corpus = files(["a.parquet", "b.parquet"], limit=2)
+    assert corpus["id"][:] == ["x", "y"]
+
+
 def test_a_folder_without_a_table_says_what_it_needs(files, tmp_path):
     recordings(tmp_path, "set/a.wav")
     with pytest.raises(DataError, match=r"metadata\.csv"):
@@ -309,6 +323,7 @@ def test_the_fingerprint_is_that_of_content_and_settings(files, tmp_path):
     first = files("a.parquet")._fingerprint
     path = f"{tmp_path / 'a.parquet'}"
     assert fingerprint_elsewhere(tmp_path / "other", path=path) == first
+    assert len(first) == 16
 
     (tmp_path / "copy.parquet").write_bytes((tmp_path / "a.parquet").read_bytes())
     assert files("copy.parquet")._fingerprint == first, "a copy is the same corpus"
