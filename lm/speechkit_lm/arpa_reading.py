@@ -75,7 +75,7 @@ class _Lines:
         """The next line without its end; None at the end of the file."""
         end = self.buffer.find(b"\n", self.at)
         if end < 0:
-            self._refill()
+            self.refill()
             end = self.buffer.find(b"\n", self.at)
         if end < 0:
             return None
@@ -93,7 +93,7 @@ class _Lines:
     def many(self, most: int) -> tuple[bytes, int]:
         """Up to `most` lines, and how many they are; none at the end of the file."""
         if self.at == len(self.buffer):
-            self._refill()
+            self.refill()
         octets = np.frombuffer(self.buffer, np.uint8)[self.at :]
         ends = np.flatnonzero(octets == NEWLINE)[:most]
         if not len(ends):
@@ -103,12 +103,12 @@ class _Lines:
         self.number += len(ends)
         return lines, len(ends)
 
-    def _refill(self) -> None:
-        """Read on to the end of a line; the last one is given an end if it has none."""
+    def refill(self) -> None:
+        """Read on to the end of a line; one that has none is given it."""
         rest = self.buffer[self.at :]
         new = self.file.read(BLOCK_BYTES)
-        if new:
-            new += self.file.readline()
+        if not new.endswith(b"\n"):
+            new += self.file.readline(BLOCK_BYTES)
         self.buffer, self.at = rest + new, 0
         if self.buffer and not self.buffer.endswith(b"\n"):
             self.buffer += b"\n"
@@ -159,13 +159,12 @@ def _read(lines: _Lines, path: Path, progress: Progress) -> NgramModel:
 
 def _header(lines: _Lines) -> list[int]:
     """Read up to the first section: how many n-grams of each order there shall be."""
-    start = lines.buffer or lines.file.read(len(KENLM_BINARY))
-    if start.startswith(KENLM_BINARY):
+    lines.refill()
+    if lines.buffer.startswith(KENLM_BINARY):
         raise DataError(
             f"{lines.name}: a KenLM binary, which only KenLM reads",
             hint="give the ARPA file it was made from; the decoders kenlm and flashlight take it",
         )
-    lines.buffer = start
     while (line := lines.one()) != b"\\data\\":
         if line is None:
             what = "the file is empty" if lines.number == 0 else "there is no \\data\\ in it"

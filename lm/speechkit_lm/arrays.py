@@ -41,7 +41,8 @@ import numpy as np
 import numpy.typing as npt
 
 from speechkit import DataError
-from speechkit_lm.trie import TrieLevel, back_pointers
+from speechkit_lm.scratch import Scratch
+from speechkit_lm.trie import TrieLevel, back_pointers, pieces
 
 Ints = npt.NDArray[Any]
 
@@ -67,12 +68,13 @@ DTYPES = {
 }
 
 
-def assemble(levels: Sequence[TrieLevel]) -> NgramArrays:
+def assemble(levels: Sequence[TrieLevel], scratch: Scratch | None = None) -> NgramArrays:
     """Levels of a model to its arrays.
 
     Raises:
         DataError: more n-grams than can be numbered.
     """
+    scratch = scratch or Scratch()
     counts = [len(level) for level in levels]
     if sum(counts) > np.iinfo(np.int32).max:
         raise DataError(
@@ -82,29 +84,48 @@ def assemble(levels: Sequence[TrieLevel]) -> NgramArrays:
     offsets = np.concatenate([[0], np.cumsum(counts)])
     size, contexts = int(offsets[-1]), int(offsets[-2])
     arrays = NgramArrays(
-        word=np.empty(size, np.int32),
-        log_prob=np.empty(size, np.float32),
-        next_state=np.empty(size, np.int32),
-        backoff=np.empty(contexts, np.float32),
-        back=np.empty(contexts, np.int32),
-        first_child=np.empty(contexts + 1, np.int32),
+        word=scratch.empty(size, np.int32),
+        log_prob=scratch.empty(size, np.float32),
+        next_state=scratch.empty(size, np.int32),
+        backoff=scratch.empty(contexts, np.float32),
+        back=scratch.empty(contexts, np.int32),
+        first_child=scratch.empty(contexts + 1, np.int32),
     )
     arrays.first_child[contexts] = size
     for place, level in enumerate(levels):
-        here = slice(int(offsets[place]), int(offsets[place + 1]))
-        arrays.word[here] = level.word
-        # Rounding may give a hair more than 1.
-        arrays.log_prob[here] = np.minimum(level.log_prob, 0.0)
-        if place + 1 < len(levels):
+        above = levels[place + 1] if place + 1 < len(levels) else None
+        for piece in pieces(len(level)):
+            here = slice(int(offsets[place]) + piece.start, int(offsets[place]) + piece.stop)
+            arrays.word[here] = level.word[piece]
+            # Rounding may give a hair more than 1.
+            arrays.log_prob[here] = np.minimum(level.log_prob[piece], 0.0)
+            if above is None:
+                continue
             assert level.backoff is not None
-            above = levels[place + 1]
-            arrays.backoff[here] = level.backoff
-            arrays.back[here] = level.back + offsets[place - 1] if place else -1
+            arrays.backoff[here] = level.backoff[piece]
+            arrays.back[here] = level.back[piece] + offsets[place - 1] if place else -1
             arrays.first_child[here] = offsets[place + 1] + np.searchsorted(
-                above.parent, np.arange(len(level))
+                above.parent, np.arange(piece.start, piece.stop)
             )
-    fill_next_states(arrays, counts, [level.back for level in levels])
+    _fill_next_states(arrays, levels, offsets)
     return arrays
+
+
+def _fill_next_states(arrays: NgramArrays, levels: Sequence[TrieLevel], offsets: Ints) -> None:
+    """The n-gram itself if it matters to what follows, else what its back pointer leads to."""
+    for place, level in enumerate(levels):
+        for piece in pieces(len(level)):
+            start, stop = offsets[place] + piece.start, offsets[place] + piece.stop
+            if place == 0:
+                shorter = np.full(stop - start, -1, np.int32)
+            else:
+                shorter = arrays.next_state[offsets[place - 1] + level.back[piece]]
+            if place + 1 < len(levels):
+                first = arrays.first_child[start : stop + 1]
+                forgotten = (first[1:] == first[:-1]) & (arrays.backoff[start:stop] == 0)
+                itself = np.arange(start, stop, dtype=np.int32)
+                shorter = np.where(forgotten, shorter, itself)
+            arrays.next_state[start:stop] = shorter
 
 
 def take_apart(counts: Sequence[int], arrays: NgramArrays) -> list[TrieLevel]:
@@ -130,26 +151,3 @@ def take_apart(counts: Sequence[int], arrays: NgramArrays) -> list[TrieLevel]:
         )
         for place, back in enumerate(back_pointers(links))
     ]
-
-
-def fill_next_states(arrays: NgramArrays, counts: Sequence[int], backs: Sequence[Ints]) -> None:
-    """Write `next_state` from the others.
-
-    Args:
-        arrays: of the model.
-        counts: n-grams of each order.
-        backs: of each order above the first, the n-grams without their first word, numbered in
-            the order below.
-    """
-    below = np.empty(0, np.int32)
-    offset = 0
-    for place, count in enumerate(counts):
-        here = slice(offset, offset + count)
-        shorter = below[backs[place]] if place else np.full(count, -1, np.int32)
-        if place + 1 < len(counts):
-            childless = arrays.first_child[offset : offset + count + 1]
-            forgotten = (childless[1:] == childless[:-1]) & (arrays.backoff[here] == 0)
-            itself = np.arange(offset, offset + count, dtype=np.int32)
-            shorter = np.where(forgotten, shorter, itself)
-        arrays.next_state[here] = below = shorter
-        offset += count

@@ -23,6 +23,7 @@ from speechkit_lm.text import END, START, UNKNOWN, Block, Corpus, blocks_of_line
 MAX_ORDER = 6
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)  # those lmplz takes with a bare --discount_fallback
 MEMORY_GIGABYTES = 2.0
+LEAST_WINDOWS = 1 << 16
 _LOG = logging.getLogger(__name__)
 
 
@@ -77,7 +78,7 @@ def build(
             order=order,
             vocabulary_size=len(corpus.words),
             scratch=scratch,
-            windows_at_once=max(1 << 16, memory // (64 + 24 * order)),
+            windows_at_once=max(LEAST_WINDOWS, memory // (64 + 24 * order)),
             progress=progress,
         )
         allowed = _allowed(corpus, levels[0].count, vocabulary, vocabulary_limit)
@@ -89,11 +90,11 @@ def build(
             scratch=scratch,
             progress=progress,
         )
-        arrays = assemble(smoothed)
+        arrays = assemble(smoothed, scratch)
     _warn_of_fallbacks(discounts)
     facts = {
-        "words": str(corpus.tokens),
-        "sentences": str(corpus.sentences),
+        "text words": str(corpus.tokens),
+        "text sentences": str(corpus.sentences),
         "cutoffs": " ".join(map(str, cutoffs)),
         "smoothing": "interpolated modified Kneser-Ney",
         "discounts": "; ".join(

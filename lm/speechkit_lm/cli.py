@@ -152,13 +152,12 @@ def info(
         "order": opened.order,
         "words": len(opened.words),
         "ngrams": list(opened.counts),
-        "bytes_in_memory": sum(array.nbytes for array in opened.arrays),
-        **{key.replace(" ", "_"): value for key, value in opened.facts.items()},
+        "bytes": sum(array.nbytes for array in opened.arrays),
     }
     if as_json:
-        typer.echo(json.dumps(known, ensure_ascii=False))
+        typer.echo(json.dumps({**known, "facts": opened.facts}, ensure_ascii=False))
         return
-    for key, value in known.items():
+    for key, value in [*known.items(), *opened.facts.items()]:
         shown = " ".join(map(str, value)) if isinstance(value, list) else value
         typer.echo(f"{key}: {shown}")
 

@@ -144,7 +144,8 @@ def _distinct_windows(
             first = ids[start : start + windows_at_once]
             places = start + np.flatnonzero((first >= low) & (first < high))
             piece = _windows(ids, places, order)
-        gathered.append(piece)
+        if len(piece[0]):
+            gathered.append(piece)
         waiting += len(piece[0])
         if waiting > windows_at_once:
             reduce()
@@ -196,7 +197,7 @@ def distinct_rows(
     else:
         by_key = np.argsort(key, kind="stable")
         key, counts = key[by_key], counts[by_key]
-    first = np.flatnonzero(np.append(True, key[1:] != key[:-1]))
+    first = np.flatnonzero(np.append(len(key) > 0, key[1:] != key[:-1]))
     totals = np.diff(first, append=len(key)) if counts is None else np.add.reduceat(counts, first)
     packed.append((key[first], width))
     del key

@@ -97,7 +97,7 @@ def smooth(
             levels, backs, probabilities, [*backoffs, None], strict=True
         )
     ]
-    return (select(smoothed, keep) if keep else smoothed), discounts
+    return (select(smoothed, keep, scratch) if keep else smoothed), discounts
 
 
 def _adjusted_counts(

@@ -27,7 +27,7 @@ UNKNOWN, START, END = "<unk>", "<s>", "</s>"
 UNKNOWN_ID, START_ID, END_ID = 0, 1, 2
 RESERVED = {b"<unk>", b"<UNK>", b"<s>", b"</s>"}  # what readers of ARPA files take for their own
 
-BLOCK_BYTES = 1 << 25
+BLOCK_BYTES = 1 << 24
 LINES_AT_ONCE = 1 << 16
 NEWLINE = ord("\n")
 

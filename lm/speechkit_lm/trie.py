@@ -36,8 +36,9 @@ class TrieLevel:
         return len(self.word)
 
 
-def pieces(size: int, at_once: int = NGRAMS_AT_ONCE) -> Iterator[slice]:
+def pieces(size: int, at_once: int | None = None) -> Iterator[slice]:
     """Parts of `size` n-grams."""
+    at_once = at_once or NGRAMS_AT_ONCE
     for start in range(0, size, at_once):
         yield slice(start, min(start + at_once, size))
 
@@ -92,24 +93,38 @@ def lookup(known: Ints, wanted: Ints) -> Ints:
     return at
 
 
-def select(levels: Sequence[TrieLevel], keep: Sequence[npt.NDArray[np.bool_]]) -> list[TrieLevel]:
+def select(
+    levels: Sequence[TrieLevel],
+    keep: Sequence[npt.NDArray[np.bool_]],
+    scratch: Scratch | None = None,
+) -> list[TrieLevel]:
     """Keep some n-grams of each level; the context and the suffix of each must be kept, too.
 
     Words are numbered anew, in the same order.
     """
+    scratch = scratch or Scratch()
     words = np.cumsum(keep[0], dtype=np.int32) - 1
     below = words
     result = []
-    for place, (level, kept) in enumerate(zip(levels, keep, strict=True)):
-        number = np.cumsum(kept, dtype=np.int32) - 1
+    for level, kept in zip(levels, keep, strict=True):
+        word, parent, back = (scratch.column(np.int32) for _ in range(3))
+        log_prob, backoff = (scratch.column(np.float64) for _ in range(2))
+        for piece in pieces(len(level)):
+            some = kept[piece]
+            word.append(words[level.word[piece][some]])
+            parent.append(below[level.parent[piece][some]])
+            back.append(below[level.back[piece][some]])
+            log_prob.append(level.log_prob[piece][some])
+            if level.backoff is not None:
+                backoff.append(level.backoff[piece][some])
         result.append(
             TrieLevel(
-                words[level.word[kept]],
-                below[level.parent[kept]] if place else np.zeros(len(words), np.int32)[kept],
-                below[level.back[kept]] if place else np.zeros(len(words), np.int32)[kept],
-                level.log_prob[kept],
-                None if level.backoff is None else level.backoff[kept],
+                word.array(),
+                parent.array(),
+                back.array(),
+                log_prob.array(),
+                None if level.backoff is None else backoff.array(),
             )
         )
-        below = number
+        below = np.cumsum(kept, dtype=np.int32) - 1
     return result
