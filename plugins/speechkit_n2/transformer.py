@@ -132,7 +132,10 @@ class Subsampling(nn.Module):
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, D), (B,) -> (B, ceil(T / 4), C), (B,)."""
-        hidden = features * length_mask(lengths, features.shape[1])[..., None]
+        if not features.shape[1]:  # no row has a frame: convolutions want one to look at
+            features = functional.pad(features, (0, 0, 0, 1))
+        mask = length_mask(lengths, features.shape[1])[..., None]
+        hidden = torch.where(mask, features, 0.0)
         # Channels last: twice as fast on CPUs, and flattened below without a copy.
         hidden = hidden[:, None].contiguous(memory_format=torch.channels_last)
         hidden, lengths = self._half(self.first, hidden, lengths)

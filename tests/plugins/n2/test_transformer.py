@@ -1,0 +1,109 @@
+"""The n2 model: padding never changes a row, and it learns."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from speechkit_n2.transformer import N2, N2Config
+
+SMALL = {"dim": 16, "layers": 2, "heads": 2, "convolution": 5, "subsampling_channels": 4}
+
+
+def model(**changes) -> N2:
+    torch.manual_seed(0)
+    config = N2Config(**(SMALL | changes))
+    return N2(config, num_features=12, num_labels=7).eval()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.integers(0, 70), min_size=1, max_size=5),
+    st.integers(0, 30),
+    st.sampled_from([{}, {"attention": False}, {"convolution": 0}]),
+)
+def test_batched_equals_one_by_one_whatever_the_padding(lengths, extra, changes):
+    net = model(**changes)
+    rows = [torch.randn(length, 12) for length in lengths]
+    batch = torch.full((len(rows), max(lengths) + extra, 12), 1e3)  # what padding holds is no zero
+    for index, row in enumerate(rows):
+        batch[index, : len(row)] = row
+    with torch.no_grad():
+        together, frames = net(batch, torch.tensor(lengths))
+        for index, row in enumerate(rows):
+            assert frames[index] == -(-len(row) // 4)
+            if len(row):
+                alone, _ = net(row[None], torch.tensor([len(row)]))
+                found = together[index, : frames[index]]
+                assert torch.allclose(found, alone[0], atol=1e-5)
+    assert together.isfinite().all()
+
+
+def test_probabilities_sum_to_one():
+    log_probs, _ = model()(torch.randn(2, 40, 12), torch.tensor([40, 13]))
+    assert torch.allclose(log_probs.exp().sum(-1), torch.ones(2, 10), atol=1e-5)
+
+
+def test_training_attends_as_evaluation_does():
+    net = model(dropout=0.0)
+    features, lengths = torch.randn(2, 40, 12), torch.tensor([40, 21])
+    with torch.no_grad():
+        fused, _ = net(features, lengths)
+    plain, _ = net.train()(features, lengths)
+    assert torch.allclose(plain[1, :6], fused[1, :6], atol=1e-5)
+
+
+def test_intermediate_losses_share_the_head_and_reach_the_gradient():
+    net = model(intermediate=(1,), intermediate_weight=0.5).train()
+    labels = torch.tensor([[1, 2, 3], [4, 5, 0]])
+    lengths = torch.tensor([40, 30]), torch.tensor([3, 2])
+    losses = net.loss(torch.randn(2, 40, 12), lengths[0], labels, lengths[1])
+    assert losses.keys() == {"loss", "ctc", "middle"}
+    assert torch.allclose(losses["loss"], 0.5 * losses["ctc"] + 0.5 * losses["middle"])
+    losses["loss"].sum().backward()
+    assert all(each.grad is not None and each.grad.isfinite().all() for each in net.parameters())
+
+
+def test_true_lengths_reach_the_loss():
+    net = model()
+    features, labels = torch.randn(1, 80, 12), torch.tensor([[1, 2]])
+    two = torch.tensor([2])
+    short = net.loss(features, torch.tensor([20]), labels, two)["loss"]
+    alone = net.loss(features[:, :20], torch.tensor([20]), labels, two)["loss"]
+    assert torch.allclose(short, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "low", "high"),
+    [
+        ({"dim": 144, "layers": 8, "convolution": 15}, 2.5e6, 3.5e6),
+        ({"dim": 192, "layers": 10}, 5e6, 6.5e6),
+        ({"dim": 384, "layers": 13}, 26e6, 33e6),
+    ],
+)
+def test_sizes_from_three_to_thirty_million(changes, low, high):
+    net = N2(N2Config(**changes), num_features=80, num_labels=29)
+    assert low < sum(each.numel() for each in net.parameters()) < high
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dim": 15}, r"dim \(15\) must be heads \(2\) times an even number"),
+        ({"convolution": 4}, "must be odd"),
+        ({"convolution": 0, "attention": False}, "sees no other frame"),
+        ({"intermediate": (2,)}, "intermediate layers are 1 to 1"),
+    ],
+)
+def test_impossible_settings_are_refused(changes, message):
+    with pytest.raises(ValidationError, match=message):
+        N2Config(**(SMALL | changes))
+
+
+def test_runs_in_bf16():
+    net = model().train()
+    labels, count = torch.tensor([[1, 2, 3]]), torch.tensor([3])
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = net.loss(torch.randn(1, 40, 12), torch.tensor([40]), labels, count)
+    assert losses["loss"].dtype == torch.float32
+    assert losses["loss"].isfinite().all()

@@ -1,0 +1,409 @@
+"""A whole run on a corpus of tones: every stage, again, killed, and with what goes wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from rich.console import Console
+from safetensors.torch import load_file
+from speechkit import DataError, DeviceError, RecipeError, RunError, SpeechkitError
+from speechkit.discovery import load_plugins
+from speechkit.inference.transcriber import Transcriber, read_and_transcribe
+from speechkit.pipeline import Pipeline
+from speechkit.recipe import read_recipe
+from speechkit.recogniser import load_recogniser
+from speechkit.reporter import Reporter
+
+MASKS = '''use = "spec_augment"
+frequency_mask_width = 3
+time_mask_width = 8'''
+
+TONES = {"a": 400, "b": 900, "c": 2000}  # a letter is a tone of its own
+
+RECIPE = """
+[recipe]
+name = "tones"
+
+[corpus.train]
+use = "files"
+path = "train.csv"
+
+[corpus.validation]
+use = "files"
+path = "dev.csv"
+
+[corpus.test.unseen]
+use = "files"
+path = "test.csv"
+
+[text]
+alphabet = "abc"
+
+[features]
+use = "log_mel"
+bins = 20
+
+[[augment]]
+use = "spec_augment"
+frequency_mask_width = 3
+time_mask_width = 8
+
+[model]
+use = "n2"
+dim = 32
+layers = 2
+heads = 2
+convolution = 5
+subsampling_channels = 4
+dropout = 0.1
+
+[train]
+epochs = 3
+batch_seconds = 4
+learning_rate = 3e-3
+average = 0.9
+threads = 1
+"""
+
+
+def speak(text: str, rate: int = 16_000) -> np.ndarray:
+    spoken = [np.zeros(rate // 10)]
+    for letter in text:
+        at = np.arange(int(0.15 * rate)) / rate
+        sound = 0.3 * np.sin(2 * np.pi * TONES[letter] * at) if letter != " " else 0 * at
+        spoken += [sound, np.zeros(rate // 20)]
+    return np.concatenate([*spoken, np.zeros(rate // 10)])
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A folder with a recipe and three parts of a corpus, and a cache of its own."""
+    monkeypatch.setenv("SPEECHKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for part, count in (("train", 24), ("dev", 6), ("test", 6)):
+        lines = ["id,audio,text,speaker"]
+        for number in range(count):
+            text = "".join(random.choice(list("abc "), 5)).strip() or "a"
+            soundfile.write(tmp_path / f"{part}{number}.wav", speak(text), 16_000)
+            lines.append(f"{part}-{number},{part}{number}.wav,{text},s{number % 3}")
+        (tmp_path / f"{part}.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "tones.toml").write_text(RECIPE)
+    return tmp_path
+
+
+def pipeline(house: Path, *overrides: str, run: str = "tones", force=(), console=None) -> Pipeline:
+    plugins = load_plugins()
+    recipe = read_recipe(house / "tones.toml", plugins, overrides=overrides)
+    reporter = Reporter(console or Console(quiet=True))
+    return Pipeline(recipe, plugins, house / "runs" / run, reporter, frozenset(force))
+
+
+def lines(file: Path) -> list[dict]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def weights(house: Path, run: str = "tones") -> dict:
+    return load_file(house / "runs" / run / "model.safetensors")
+
+
+def test_a_run_leaves_what_it_promises_and_a_second_call_does_nothing(house):
+    rows = pipeline(house).run()
+    folder = house / "runs" / "tones"
+    assert [(row.test, row.decoder) for row in rows] == [
+        ("validation", "greedy"),
+        ("unseen", "greedy"),
+    ]
+    stored = json.loads((folder / "scores.json").read_text())
+    assert {"test", "decoder", "wer", "cer", "utterances", "words"} <= stored[0].keys()
+    decoded = lines(folder / "decoded" / "greedy" / "unseen.jsonl")
+    assert [each["id"] for each in decoded] == [f"test-{number}" for number in range(6)]
+    assert decoded[0].keys() == {"id", "reference", "hypothesis", "score", "words"}
+    kinds = [each["kind"] for each in lines(folder / "metrics.jsonl")]
+    assert kinds.count("epoch") == 3
+    assert kinds.count("validation") == 3
+    assert list((folder / "tensorboard").iterdir())
+
+    stamps = {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
+    assert pipeline(house).run() == rows
+    changed = {
+        file.name for file, stamp in stamps.items() if file.stat().st_mtime_ns != stamp
+    } - {".lock", "scores.json"}
+    assert not changed
+
+
+def test_the_kept_recipe_says_the_same(house):
+    pipeline(house).run()
+    plugins = load_plugins()
+    kept = read_recipe(house / "runs" / "tones" / "recipe.toml", plugins)
+    assert kept == read_recipe(house / "tones.toml", plugins)
+
+
+def test_loss_falls_and_the_model_hears_tones(house):
+    rows = pipeline(house, "train.epochs=40", "augment.0.probability=0.0").run()
+    losses = [
+        each["loss"] for each in lines(house / "runs/tones/metrics.jsonl") if each["kind"] == "epoch"
+    ]
+    assert losses[-1] < 0.4 * losses[0]
+    assert rows[1].cer < 0.2
+    recogniser = load_recogniser(house / "runs" / "tones", load_plugins())
+    greedy = load_plugins().find("decoder", "greedy").component
+    decoder = greedy.build(
+        greedy.config(), vocabulary=recogniser.units.vocabulary, language_model=None
+    )
+    transcriber = Transcriber(recogniser, decoder)
+    decoded = lines(house / "runs/tones/decoded/greedy/unseen.jsonl")
+    for number in range(6):
+        found, seconds = read_and_transcribe(transcriber, str(house / f"test{number}.wav"))
+        assert found.text == decoded[number]["hypothesis"]
+        assert all(0 <= w.start_seconds < w.end_seconds <= seconds + 0.04 for w in found.words)
+    for rate, channels in ((8_000, 1), (48_000, 2)):
+        stereo = np.tile(speak("abc", rate)[:, None], (1, channels))
+        soundfile.write(house / "other.wav", stereo, rate)
+        assert read_and_transcribe(transcriber, str(house / "other.wav"))[0].text == "abc"
+    pieces = ["abc", "cab", "bca", "acb"] * 12
+    soundfile.write(house / "long.wav", speak(" ".join(pieces)), 16_000)
+    found, seconds = read_and_transcribe(transcriber, str(house / "long.wav"))
+    assert seconds > 40  # read in windows
+    right = sum(one == other for one, other in zip(found.text.split(), pieces, strict=False))
+    assert right >= 0.9 * len(pieces)
+    assert found.words[-1].end_seconds > seconds - 1
+
+
+def test_a_stopped_training_ends_with_the_weights_of_one_that_was_not(house):
+    pipeline(house, run="whole").run()
+
+    class Stop(Exception):
+        pass
+
+    for after in (2, 5, 6, 11):
+        stopped = pipeline(house, run="stopped")
+        count = 0
+
+        def step(self, *given, original=None, after=after):
+            nonlocal count
+            count += 1
+            if count > after:
+                raise Stop
+            return original(self, *given)
+
+        from speechkit.training import loop
+
+        original = loop.Training._step
+        loop.Training._step = lambda self, *given: step(self, *given, original=original)
+        try:
+            with pytest.raises(Stop):
+                stopped.run()
+        finally:
+            loop.Training._step = original
+    pipeline(house, run="stopped").run()
+    whole, stopped_weights = weights(house, "whole"), weights(house, "stopped")
+    assert all(whole[name].equal(stopped_weights[name]) for name in whole)
+    logged = [
+        [each for each in lines(house / f"runs/{run}/metrics.jsonl") if each["kind"] != "efficiency"]
+        for run in ("whole", "stopped")
+    ]
+    assert logged[0] == logged[1]
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on(house):
+    pipeline(house, run="whole").run()
+    command = [sys.executable, "-m", "speechkit", "run", "tones.toml", "--run", "killed"]
+    random = np.random.default_rng(os.getpid())
+    for _ in range(3):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not (house / "runs/killed/metrics.jsonl").exists() and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(float(random.uniform(0, 1.0)))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    whole, killed = weights(house, "whole"), weights(house, "killed")
+    assert all(whole[name].equal(killed[name]) for name in whole)
+
+
+def test_another_recipe_does_not_throw_a_training_away(house):
+    pipeline(house).run()
+    before = (house / "runs/tones/model.safetensors").read_bytes()
+    with pytest.raises(RunError, match="finished training.*\n  model.dim: 32, now 16") as error:
+        pipeline(house, "model.dim=16").run()
+    assert "--run NAME" in error.value.hint
+    assert (house / "runs/tones/model.safetensors").read_bytes() == before
+    pipeline(house, "model.dim=16", force=["train"]).run()
+    assert (house / "runs/tones/model.safetensors").read_bytes() != before
+
+
+def test_settings_that_do_not_change_the_result_do_not_matter(house):
+    pipeline(house).run()
+    pipeline(house, "train.keep=1", "train.threads=2", "train.checkpoint_minutes=1.0").run()
+
+
+def test_two_at_once_the_second_says_so(house):
+    first, second = pipeline(house), pipeline(house)
+    from speechkit.runs import RunFolder
+
+    with (
+        RunFolder(first.folder).locked(),
+        pytest.raises(RunError, match=f"in use by process {os.getpid()}"),
+    ):
+        second.run()
+
+
+def test_fine_tuning_starts_from_the_weights_and_a_run_can_only_decode(house):
+    pipeline(house).run()
+    tuned = pipeline(house, "model.start_from=runs/tones", "train.learning_rate=1e-9", run="tuned")
+    tuned.run()
+    assert all(
+        one.allclose(other, atol=1e-4)
+        for one, other in zip(weights(house).values(), weights(house, "tuned").values(), strict=True)
+    )
+    text = RECIPE.replace('[corpus.train]\nuse = "files"\npath = "train.csv"\n', "").replace(
+        "[model]\n", '[model]\nstart_from = "runs/tones"\n'
+    )
+    (house / "tones.toml").write_text(text)
+    rows = pipeline(house, run="decoded").run()
+    assert [row.wer for row in rows] == [
+        each["wer"] for each in json.loads((house / "runs/tones/scores.json").read_text())
+    ]
+
+
+def test_weights_of_another_shape_are_told(house):
+    pipeline(house).run()
+    with pytest.raises(RunError, match="its weights do not fit the model"):
+        pipeline(house, "model.start_from=runs/tones", "model.dim=16", run="other").run()
+
+
+def change(house: Path, part: str, row: int, audio: str | None = None, text: str | None = None):
+    file = house / f"{part}.csv"
+    kept = file.read_text().splitlines()
+    cells = kept[row + 1].split(",")
+    kept[row + 1] = ",".join([cells[0], audio or cells[1], cells[2] if text is None else text, "s"])
+    file.write_text("\n".join(kept) + "\n")
+
+
+def bad_audio(house: Path) -> None:
+    (house / "broken.wav").write_bytes(b"RIFF no audio")
+    change(house, "train", 3, audio="broken.wav")
+
+
+def no_samples(house: Path) -> None:
+    soundfile.write(house / "empty.wav", np.zeros(0), 16_000)
+    change(house, "train", 3, audio="empty.wav")
+
+
+def not_numbers(house: Path) -> None:
+    soundfile.write(house / "nan.wav", np.full(999, np.nan), 16_000, subtype="FLOAT")
+    change(house, "test", 3, audio="nan.wav")
+
+
+def missing_audio(house: Path) -> None:
+    change(house, "train", 3, audio="none.wav")
+
+
+def missing_file(house: Path) -> None:
+    (house / "dev.csv").unlink()
+
+
+def missing_column(house: Path) -> None:
+    (house / "dev.csv").write_text("id,audio\na,dev0.wav\n")
+
+
+def empty_split(house: Path) -> None:
+    (house / "dev.csv").write_text("id,audio,text\n")
+
+
+def foreign_text(house: Path) -> None:
+    for row in range(24):
+        change(house, "train", row, text="щука")
+
+
+@pytest.mark.parametrize(
+    ("mistake", "error", "message"),
+    [
+        (bad_audio, DataError, r"train-3 .*broken.wav\): cannot be read as audio"),
+        (no_samples, DataError, r"train-3 .*empty.wav\): holds no samples"),
+        (not_numbers, DataError, r"test-3 .*nan.wav\): 999 of 999 samples are not numbers"),
+        (missing_audio, DataError, r"train.csv: row 4: no file .*none.wav"),
+        (missing_file, DataError, "dev.csv"),
+        (missing_column, DataError, "dev.csv: no column is known to hold the transcripts"),
+        (empty_split, DataError, "dev.csv"),
+        (foreign_text, DataError, "no utterance is left to learn from, of 24"),
+    ],
+)
+def test_bad_input_is_named(house, mistake, error, message):
+    mistake(house)
+    with pytest.raises(error, match=message):
+        pipeline(house, "train.epochs=1").run()
+
+
+def test_bad_utterances_can_be_left_out(house):
+    bad_audio(house)
+    assert len(pipeline(house, "train.epochs=1", 'data.bad_utterances="skip"').run()) == 2
+
+
+def test_text_outside_the_alphabet_is_told(house):
+    change(house, "train", 2, text="ab щ c")
+    console = Console(record=True, file=Path(os.devnull).open("w"), width=200)
+    pipeline(house, "train.epochs=1", console=console).run()
+    assert "train: characters outside the alphabet were taken out: 'щ' 1 times" in (
+        console.export_text()
+    )
+
+
+def test_a_gpu_that_is_not_there(house):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(DeviceError, match="and there is none"):
+        pipeline(house, "train.device=cuda").run()
+
+
+def test_waveform_augmentation_of_ready_features_is_refused(house):
+    rows = {"id": "a", "mfcc": [0.0] * 60, "text": "a"}
+    for part in ("train", "dev", "test"):
+        (house / f"{part}.jsonl").write_text(json.dumps(rows) + "\n")
+    text = RECIPE.replace(".csv", '.jsonl"\nfeatures_column = "mfcc"\nfeature_dim = 20 #')
+    (house / "tones.toml").write_text(text.replace(MASKS, 'use = "speed"'))
+    with pytest.raises(RecipeError, match="speed changes waveforms"):
+        pipeline(house).run()
+    (house / "tones.toml").write_text(text.replace("feature_dim = 20", "feature_dim = 10"))
+    with pytest.raises(DataError, match=r"gives 10 features every 0.01 s, \[features\] log_mel"):
+        pipeline(house).run()
+
+
+def test_a_full_disk_is_told(house, monkeypatch):
+    import errno
+
+    def full(*given, **named):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("speechkit.training.checkpoint.save_file", full)
+    with pytest.raises(RunError, match="the disk is full"):
+        pipeline(house).run()
+    monkeypatch.undo()
+    monkeypatch.setenv("SPEECHKIT_CACHE", str(house / "cache"))
+    assert pipeline(house).run()  # and afterwards it goes on
+
+
+def test_a_damaged_model_file_is_told(house):
+    pipeline(house, "train.epochs=1").run()
+    file = house / "runs/tones/model.safetensors"
+    for content in (b"", b"no model", file.read_bytes()[:-100]):
+        (house / "m.safetensors").write_bytes(content)
+        with pytest.raises(SpeechkitError, match="m.safetensors: is"):
+            load_recogniser(house / "m.safetensors", load_plugins())
+    with pytest.raises(RunError, match="does not exist"):
+        load_recogniser(house / "none", load_plugins())
+    with pytest.raises(RunError, match="holds no trained model"):
+        load_recogniser(house, load_plugins())

@@ -1,0 +1,100 @@
+"""Schedule, averaging, augmentation chain and checkpoints."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from speechkit.training.augment import Chain
+from speechkit.training.average import RunningAverage
+from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
+from speechkit.training.schedule import learning_rate_factor
+from torch import nn
+
+
+@given(st.sampled_from(["cosine", "one_cycle", "constant"]), st.floats(0, 1), st.floats(0, 0.9))
+def test_learning_rate_is_a_share_of_the_highest(schedule, done, warmup):
+    assert 0 <= learning_rate_factor(schedule, done, warmup) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "constant"])
+def test_learning_rate_rises_in_warmup_and_does_not_after(schedule):
+    factors = [learning_rate_factor(schedule, each / 100, 0.2) for each in range(101)]
+    assert all(np.diff(factors[:21]) > 0)
+    assert all(np.diff(factors[21:]) <= 0)
+    assert factors[20] == pytest.approx(1)
+
+
+def test_the_average_follows_and_the_module_is_given_back():
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(module.weight)
+    average = RunningAverage(module, 0.5)
+    nn.init.ones_(module.weight)
+    average.update()  # the first counts long: (1 + 1) / (10 + 1) of the old stays
+    with average.applied():
+        assert module.weight.item() == pytest.approx(9 / 11)
+    assert module.weight.item() == 1
+
+
+class Noise:
+    """Adds one random number to each row."""
+
+    stage = "waveform"
+
+    def __call__(self, values, lengths, draws):
+        added = torch.tensor([each.standard_normal() for each in draws], dtype=values.dtype)
+        return values + added[:, None], lengths, torch.arange(len(lengths))
+
+
+class Copy:
+    """Every row twice."""
+
+    stage = "waveform"
+
+    def __call__(self, values, lengths, draws):
+        twice = torch.arange(len(lengths)).repeat_interleave(2)
+        return values[twice], lengths[twice], twice
+
+
+def changed(ids, epoch=0, seed=0, chain=(Noise(),)):
+    values, lengths = torch.zeros(len(ids), 4), torch.full((len(ids),), 4)
+    found, _, rows = Chain(chain, seed=seed).apply("waveform", values, lengths, ids, epoch=epoch)
+    return found[:, 0].tolist(), rows.tolist()
+
+
+def test_random_numbers_are_of_seed_epoch_and_utterance_alone():
+    assert changed(["a", "b", "c"])[0][1] == changed(["b"])[0][0]
+    assert changed(["a"])[0] != changed(["b"])[0]
+    assert changed(["a"])[0] != changed(["a"], epoch=1)[0]
+    assert changed(["a"])[0] != changed(["a"], seed=1)[0]
+    assert changed(["a"], chain=(Noise(), Noise()))[0][0] != 2 * changed(["a"])[0][0]
+
+
+def test_copies_know_their_source_and_differ():
+    values, rows = changed(["a", "b"], chain=(Copy(), Noise()))
+    assert rows == [0, 0, 1, 1]
+    assert len(set(values)) == 4
+
+
+def test_other_stages_are_left_alone():
+    values, lengths = torch.zeros(1, 4), torch.tensor([4])
+    found, *_ = Chain((Noise(),), seed=0).apply("features", values, lengths, ["a"], epoch=0)
+    assert found.equal(values)
+
+
+def test_checkpoints_newest_first_and_torn_ones_passed_over(tmp_path):
+    for step in (1, 2, 3, 4):
+        save_checkpoint(tmp_path, step, {"w": torch.tensor([step])}, {"position": step}, keep=3)
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        f"step-0000000{step}" for step in (2, 3, 4)
+    ]
+    file = tmp_path / "step-00000004" / "tensors.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    (tmp_path / "step-00000003" / "state.json").write_text("{")
+    tensors, state, torn = load_checkpoint(tmp_path)
+    assert (int(tensors["w"]), state["position"]) == (2, 2)
+    assert torn == ["step-00000004", "step-00000003"]
+
+
+def test_no_checkpoint(tmp_path):
+    assert load_checkpoint(tmp_path / "none") is None
