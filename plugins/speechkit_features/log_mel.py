@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from speechkit import Field
-from speechkit_features.frames import row_by_row, whole_frames, within
+from speechkit_features.frames import in_pieces, whole_frames, within
 from speechkit_features.mel import INT16_SCALE, Array, MelConfig, kaldi_filters
 
 FLOAT32_EPSILON = float(np.finfo(np.float32).eps)
@@ -90,7 +90,7 @@ class LogMel(nn.Module):
             ), frame_lengths
         # In bfloat16 energies would have two digits.
         with torch.autocast(waveforms.device.type, enabled=False):
-            features = row_by_row(self._log_mel, waveforms.float().unfold(1, window, hop))
+            features = in_pieces(self._log_mel, waveforms.float().unfold(1, window, hop))
         return within(features, frame_lengths), frame_lengths
 
     def _log_mel(self, frames: Tensor) -> Tensor:

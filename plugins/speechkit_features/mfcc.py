@@ -15,7 +15,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from speechkit import Field
-from speechkit_features.frames import row_by_row, within
+from speechkit_features.frames import in_pieces, within
 from speechkit_features.mel import INT16_SCALE, Array, MelConfig, hertz, mel, triangles
 
 FLOAT64_EPSILON = float(np.finfo(np.float64).eps)
@@ -103,7 +103,7 @@ class Mfcc(nn.Module):
             padded = nn.functional.pad(
                 within(emphasised, lengths), (0, (size - 1) * hop + window - waveforms.shape[1])
             )
-            values = row_by_row(self._cepstra, padded.unfold(1, window, hop))
+            values = in_pieces(self._cepstra, padded.unfold(1, window, hop))
             parts = [values]
             for _ in range(self.config.deltas):
                 parts.append(_slopes(parts[-1], frame_lengths, self.config.delta_width))

@@ -14,7 +14,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from speechkit import Config, Field
-from speechkit_features.frames import row_by_row, within
+from speechkit_features.frames import in_pieces, within
 
 DEVIATION_FLOOR = 1e-10
 
@@ -79,7 +79,7 @@ class Spectrogram(nn.Module):
         # In bfloat16 magnitudes would have two digits.
         with torch.autocast(waveforms.device.type, enabled=False):
             frames = reflected.float().unfold(1, config.window, config.hop)
-            features = row_by_row(self._magnitudes, frames)
+            features = in_pieces(self._magnitudes, frames)
         return within(features, frame_lengths), frame_lengths
 
     def _magnitudes(self, frames: Tensor) -> Tensor:

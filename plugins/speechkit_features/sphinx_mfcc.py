@@ -11,7 +11,8 @@ Axes: B utterances, N samples, T frames of an utterance, K frames kept, F filter
 
 import math
 from collections import deque
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numba
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from speechkit import Config, Field
-from speechkit_features.frames import row_by_row, whole_frames, within
+from speechkit_features.frames import in_pieces, whole_frames, within
 from speechkit_features.mel import INT16_SCALE, Array, hertz, mel, triangles
 from speechkit_features.mfcc import dct_matrix
 
@@ -136,7 +137,7 @@ class SphinxMfcc(nn.Module):
         emphasised[:, 1:] -= PREEMPHASIS * samples[:, :-1]
         more = (size - 1) * HOP + WINDOW - samples.shape[1]
         padded = nn.functional.pad(within(emphasised, lengths), (0, more))
-        return row_by_row(self._power, padded.unfold(1, WINDOW, HOP)), frame_lengths
+        return in_pieces(self._power, padded.unfold(1, WINDOW, HOP)), frame_lengths
 
     def _power(self, frames: Tensor) -> Tensor:
         """(..., W) -> (..., F)."""
@@ -189,7 +190,16 @@ def _filters() -> Array:
     return triangles(corners, FFT_SIZE) * heights
 
 
-@numba.njit(cache=True)
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, compiled when it is first called and kept for the next process."""
+    try:
+        compiled: Callable[..., Any] = numba.njit(cache=True)(function)
+    except RuntimeError:  # there is no folder to keep it in that may be written to
+        compiled = numba.njit(function)
+    return compiled
+
+
+@_compiled
 def _envelope(values: Array, before: Array) -> Array:
     """Follow the lower envelope of `values`: slowly up, quickly down."""
     rising = NOISE_RISE * before + (1 - NOISE_RISE) * values
@@ -197,7 +207,7 @@ def _envelope(values: Array, before: Array) -> Array:
     return np.where(values >= before, rising, falling)
 
 
-@numba.njit(cache=True)
+@_compiled
 def _without_noise(powers: Array) -> tuple[Array, NDArray[np.bool_]]:
     """(T, F) powers of one utterance -> (T, F) with the noise taken out, (T,) whether speech.
 

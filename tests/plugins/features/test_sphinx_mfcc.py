@@ -2,6 +2,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 import soundfile
@@ -9,7 +10,14 @@ import torch
 import torchaudio
 from hypothesis import example, given
 from hypothesis import strategies as st
-from speechkit_features.sphinx_mfcc import SphinxMfcc, SphinxMfccConfig, _halved, _halving, _spoken
+from speechkit_features.sphinx_mfcc import (
+    SphinxMfcc,
+    SphinxMfccConfig,
+    _compiled,
+    _halved,
+    _halving,
+    _spoken,
+)
 from torch import Tensor
 
 # Output of sphinx_fe itself for the 8 kHz recordings.
@@ -169,6 +177,21 @@ def test_halving_equals_torchaudio(samples: int) -> None:
             beta=14.769656459379492,
         )
         assert torch.allclose(found, expected, atol=1e-12)
+
+
+def test_nowhere_to_keep_what_is_compiled_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_now = numba.njit
+
+    def nowhere(function: Callable | None = None, *, cache: bool = False) -> Callable:
+        if cache:
+            return nowhere_to_keep
+        return compile_now(function)
+
+    def nowhere_to_keep(_: Callable) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr(numba, "njit", nowhere)
+    assert _compiled(lambda x: x + 1)(1) == 2
 
 
 def test_silence_gives_no_frame() -> None:
