@@ -3,10 +3,10 @@
 import json
 import math
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -384,14 +384,18 @@ def _shown() -> "Iterator[Progress]":
     from rich.status import Status  # noqa: PLC0415
 
     status = Status("", console=Console(stderr=True))
-    began = time.monotonic()
+    patience = Timer(_PATIENCE_SECONDS, status.start)
+    patience.daemon = True
+    if status.console.is_terminal:
+        patience.start()
 
     def progress(stage: str, share: float | None) -> None:
         status.update(stage if share is None else f"{stage}: {share:.0%}")
-        if time.monotonic() - began > _PATIENCE_SECONDS and status.console.is_terminal:
-            status.start()
 
     try:
         yield progress
     finally:
+        patience.cancel()
+        if patience.is_alive():  # it may be starting the line just now
+            patience.join()
         status.stop()
