@@ -48,7 +48,9 @@ def _as_text(path: object) -> object:
     return str(path) if isinstance(path, Path) else path  # a default, where others come as JSON
 
 
-RecipePath = Annotated[Path, Strict(False), BeforeValidator(_as_text), AfterValidator(_absolute)]
+RecipePath = Annotated[
+    Path, Strict(strict=False), BeforeValidator(_as_text), AfterValidator(_absolute)
+]
 """A path in a component's settings: `~` is expanded, the rest is relative to the recipe's file."""
 
 

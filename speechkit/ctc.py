@@ -17,9 +17,7 @@ def length_mask(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device) < lengths[:, None]
 
 
-def ctc_loss(
-    log_probs: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor
-) -> Tensor:
+def ctc_loss(log_probs: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor) -> Tensor:
     """Negative log probability of the labels, per utterance, in nats.
 
     Shape: (B, T, V), (B,) frames, (B, U), (B,) -> (B,). The true lengths, never the padded ones.

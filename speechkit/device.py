@@ -31,8 +31,10 @@ def choose_device(asked: str) -> torch.device:
         asked = "cuda" if torch.cuda.is_available() else "cpu"
     if asked == "cuda" and not torch.cuda.is_available():
         built = torch.version.cuda
-        why = f"PyTorch is built for CUDA {built} and sees no GPU" if built else (
-            "this PyTorch is built without CUDA"
+        why = (
+            f"PyTorch is built for CUDA {built} and sees no GPU"
+            if built
+            else ("this PyTorch is built without CUDA")
         )
         raise DeviceError(
             f'a GPU is asked for (device = "cuda"), and there is none: {why}',
@@ -46,5 +48,5 @@ def use_bf16(precision: str, device: torch.device) -> bool:
     if precision != "auto":
         return precision == "bf16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001 - nothing public says so
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported())

@@ -202,4 +202,3 @@ class LanguageModelTrainer(Protocol):
 
     def load(self, folder: Path) -> LanguageModel:
         """Read what `train` wrote."""
-

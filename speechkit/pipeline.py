@@ -7,9 +7,10 @@ where it was. A finished training is never thrown away unasked.
 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import distribution, distributions
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,7 @@ class Pipeline:
         with folder.locked():
             self._train(folder)
             scores = [self._test(folder, name) for name in self._tests()]
-            rows = write_scores(self.folder / "scores.json", scores)
-        return rows
+            return write_scores(self.folder / "scores.json", scores)
 
     # ---- prepare
 
@@ -131,7 +131,8 @@ class Pipeline:
                 hint="choose the extractor that the corpus' features were made with",
             )
         waveform = [
-            each.use for each, part in zip(self.recipe.augment, self._augmentations, strict=True)
+            each.use
+            for each, part in zip(self.recipe.augment, self._augmentations, strict=True)
             if part.stage == "waveform"
         ]
         if waveform and name == "train":
@@ -192,13 +193,15 @@ class Pipeline:
         }
 
     def _refuse_to_lose(self, folder: RunFolder, inputs: Mapping[str, Any]) -> None:
-        before = folder.inputs("train") or folder.inputs("training")
+        finished = folder.inputs("train")
+        began = any((self.folder / "checkpoints").glob("step-*"))
+        before = finished or (folder.inputs("training") if began else None)
         if before is None or not (changed := differences(before, dict(inputs))):
             return
-        what = "finished" if folder.inputs("train") else "unfinished"
+        what = "a finished" if finished else "an unfinished"
         more = f"\n  ... and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         raise RunError(
-            f"{self.folder} holds a {what} training of another recipe or other settings:\n  "
+            f"{self.folder} holds {what} training of another recipe or other settings:\n  "
             + "\n  ".join(changed[:_SHOWN])
             + more,
             hint="keep it and name a new run: --run NAME; or throw it away: --force train",
@@ -288,7 +291,9 @@ class Pipeline:
         if rules.removed:
             most = rules.removed.most_common(_SHOWN)
             shown = ", ".join(f"{each!r} {count} times" for each, count in most)
-            more = f" and {len(rules.removed) - _SHOWN} others" if len(rules.removed) > _SHOWN else ""
+            more = (
+                f" and {len(rules.removed) - _SHOWN} others" if len(rules.removed) > _SHOWN else ""
+            )
             self.reporter.warn(
                 f"{name}: characters outside the alphabet were taken out: {shown}{more}"
             )
@@ -366,7 +371,7 @@ def _check_whole(stored: StoredEmissions, place: Path, count: int) -> None:
 
 def _frames_needed(labels: Sequence[int]) -> int:
     """CTC needs a frame for each label, and a blank between two that are alike."""
-    alike = sum(one == next_ for one, next_ in zip(labels, labels[1:], strict=False))
+    alike = sum(one == following for one, following in pairwise(labels))
     return len(labels) + alike
 
 

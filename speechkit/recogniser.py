@@ -281,14 +281,16 @@ def fit_normalizer(recogniser: Recogniser, batches: Any) -> None:  # noqa: ANN40
     Raises:
         DataError: the batches hold no frame.
     """
-    total, square, count = 0.0, 0.0, 0
+    count = 0
+    total = square = torch.zeros(recogniser.blueprint.num_features, dtype=torch.float64)
     for batch in batches:
         features, frames, _ = recogniser.raw_features(batch.values, batch.lengths)
         kept = features.double()[length_mask(frames, features.shape[1])]
+        kept = kept.cpu()
         total, square, count = total + kept.sum(0), square + kept.square().sum(0), count + len(kept)
     if not count:
         raise DataError("the training data hold no frame of features")
-    mean = torch.as_tensor(total) / count
-    variance = (torch.as_tensor(square) / count - mean.square()).clamp(min=0)
+    mean = total / count
+    variance = (square / count - mean.square()).clamp(min=0)
     recogniser.normalizer.mean.copy_(mean)
     recogniser.normalizer.deviation.copy_(variance.sqrt())

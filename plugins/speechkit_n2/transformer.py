@@ -25,11 +25,13 @@ class N2Config(Config):
 
     dim: int = Field(192, gt=0, description="channels of the encoder")
     layers: int = Field(10, gt=0, description="encoder layers")
-    heads: int = Field(4, gt=0, description="attention heads; 0 attention layers with attention = 0")
+    heads: int = Field(4, gt=0, description="attention heads")
     attention: bool = Field(default=True, description="self-attention in each layer")
     feedforward: int = Field(4, gt=0, description="width of the feed-forward module, times dim")
     convolution: int = Field(
-        31, ge=0, description="frames the depthwise convolution of each layer sees; 0: no such module"
+        31,
+        ge=0,
+        description="frames the depthwise convolution of each layer sees; 0: no such module",
     )
     subsampling_channels: int = Field(32, gt=0, description="of the convolutions at the input")
     dropout: float = Field(0.1, ge=0, lt=1, description="of every module's output")
@@ -49,7 +51,9 @@ class N2Config(Config):
                 "rotary positions turn pairs of features"
             )
         if self.convolution % 2 == 0 and self.convolution:
-            raise ValueError(f"convolution ({self.convolution}) must be odd, to have a middle frame")
+            raise ValueError(
+                f"convolution ({self.convolution}) must be odd, to have a middle frame"
+            )
         if not self.attention and not self.convolution:
             raise ValueError("without attention and convolution a frame sees no other frame")
         if bad := [each for each in self.intermediate if not 1 <= each < self.layers]:
@@ -111,7 +115,8 @@ class N2(CTCModel):
 
     def log_probs(self, hidden: Tensor) -> Tensor:
         """(B, T', C) -> (B, T', V). The one head serves all layers."""
-        return self.head(self.norm(hidden)).float().log_softmax(-1)
+        scores: Tensor = self.head(self.norm(hidden))
+        return scores.float().log_softmax(-1)
 
 
 class Subsampling(nn.Module):
@@ -155,9 +160,7 @@ class Layer(nn.Module):
     def __init__(self, config: N2Config, *, drop: float) -> None:
         super().__init__()
         residual = partial(Residual, config.dim, dropout=config.dropout)
-        self.attend = (
-            residual(Attention(config.dim, config.heads)) if config.attention else None
-        )
+        self.attend = residual(Attention(config.dim, config.heads)) if config.attention else None
         self.convolve = (
             residual(Convolution(config.dim, config.convolution)) if config.convolution else None
         )
@@ -201,7 +204,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, hidden: Tensor, mask: Tensor, turns: Tensor) -> Tensor:
-        """(B, T, C), (B, T), (T, K / 2) complex -> (B, T, C)."""
+        """(B, T, C), (B, T), (2, T, K) cosines and sines -> (B, T, C)."""
         split = self.queries_keys_values(hidden).unflatten(-1, (3, self.heads, -1))
         queries, keys, values = split.permute(2, 0, 3, 1, 4)  # each (B, H, T, K)
         queries, keys = rotate(queries, turns), rotate(keys, turns)
@@ -219,9 +222,13 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, seen: Tensor) -> Tenso
     the fused one saves the memory of the T x T weights.
     """
     if queries.device.type != "cpu" or not queries.requires_grad:
-        return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=seen)
+        fused: Tensor = functional.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=seen
+        )
+        return fused
     scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
-    return scores.masked_fill(~seen, -torch.inf).softmax(-1).to(values.dtype) @ values
+    weights: Tensor = scores.masked_fill(~seen, -torch.inf).softmax(-1)
+    return weights.to(values.dtype) @ values
 
 
 def rotations(frames: int, dim: int, device: torch.device) -> Tensor:
@@ -236,7 +243,8 @@ def rotate(heads: Tensor, turns: Tensor) -> Tensor:
     """(B, H, T, K): feature k and k + K/2 are a pair, turned by its frame's angle."""
     cosines, sines = turns.to(heads.dtype)
     first, second = heads.chunk(2, dim=-1)
-    return heads * cosines + torch.cat([-second, first], dim=-1) * sines
+    turned: Tensor = heads * cosines + torch.cat([-second, first], dim=-1) * sines
+    return turned
 
 
 class Convolution(nn.Module):

@@ -11,13 +11,11 @@ def transcribe(
     model: Annotated[str, typer.Option(help="A run's folder, or a model file.")],
     decoder: Annotated[str, typer.Option(help="What decodes.")] = "greedy",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    as_json: Annotated[
+    as_json: Annotated[  # noqa: FBT002 - an option of a command, given by name
         bool, typer.Option("--json", help="A JSON object a file, with the words' times.")
     ] = False,
 ) -> None:
     """Write what is said in AUDIO."""
     from speechkit.cli.transcribe_files import transcribe_files  # noqa: PLC0415 - torch comes too
 
-    transcribe_files(
-        context, audio, model=model, decoder=decoder, device=device, as_json=as_json
-    )
+    transcribe_files(context, audio, model=model, decoder=decoder, device=device, as_json=as_json)

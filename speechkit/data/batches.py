@@ -82,9 +82,7 @@ def epoch_batches(
     return batches
 
 
-def ordered_batches(
-    seconds: NDArray[np.float64], batch_seconds: float
-) -> list[NDArray[np.int64]]:
+def ordered_batches(seconds: NDArray[np.float64], batch_seconds: float) -> list[NDArray[np.int64]]:
     """Indices of batches for one pass without training: shortest first, the same every time."""
     return cut(seconds, np.argsort(seconds, kind="stable"), batch_seconds)
 

@@ -117,7 +117,7 @@ def prepare(
     sample_rate: int,
     skip_bad: bool,
     name: str,
-    progress: Callable[[int, int | None], None],
+    progress: Callable[[int, int | None, str], None],
     workers: int = 2,
 ) -> Store:
     """The store of a corpus, made if the cache has none.
@@ -161,7 +161,7 @@ def _write(
     sample_rate: int,
     skip_bad: bool,  # noqa: FBT001 - private
     name: str,
-    progress: Callable[[int, int | None], None],
+    progress: Callable[[int, int | None, str], None],
     workers: int,
 ) -> None:
     columns = set(speech.column_names or ())
@@ -197,7 +197,7 @@ def _write(
             rows["text"].append("" if row["text"] is None else str(row["text"]))
             rows["speaker"].append("" if row.get("speaker") is None else str(row["speaker"]))
             rows["length"].append(len(values))
-            progress(done, total)
+            progress(done, total, "")
     if skipped and not skip_bad:
         raise _unreadable(tuple(skipped), name)
     if not rows["id"]:

@@ -42,9 +42,7 @@ class Chain:
             rows = rows[sources.cpu()]
         return values, lengths, rows
 
-    def _draws(
-        self, ids: Sequence[str], *, epoch: int, place: int
-    ) -> list[np.random.Generator]:
+    def _draws(self, ids: Sequence[str], *, epoch: int, place: int) -> list[np.random.Generator]:
         copies: Counter[str] = Counter()
         draws = []
         for each in ids:

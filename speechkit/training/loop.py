@@ -367,7 +367,9 @@ class Training:
             )
         total = losses["loss"].sum()
         if not torch.isfinite(total):
-            bad = [each for each, loss in zip(ids, losses["loss"], strict=True) if not loss.isfinite()]
+            bad = [
+                each for each, loss in zip(ids, losses["loss"], strict=True) if not loss.isfinite()
+            ]
             raise DataError(f"the first loss is not finite with {', '.join(bad[:4])}")
         self.optimizer.zero_grad()
         self.accelerator.backward(total)

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
 from speechkit_n2.transformer import N2, N2Config
 
 SMALL = {"dim": 16, "layers": 2, "heads": 2, "convolution": 5, "subsampling_channels": 4}

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 import soundfile
+
 from speechkit import DataError
 from speechkit.data.audio import from_int16, read_audio, resample, to_int16
 

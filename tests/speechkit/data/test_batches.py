@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from speechkit.data.batches import epoch_batches, ordered_batches, pad
 
 lengths = st.lists(st.floats(0.1, 30.0), min_size=1, max_size=80).map(np.array)

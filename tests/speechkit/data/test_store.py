@@ -6,6 +6,7 @@ import datasets
 import numpy as np
 import pytest
 import soundfile
+
 from speechkit import DataError
 from speechkit.data.store import prepare
 
@@ -43,9 +44,7 @@ def dataset(given):
 
 def made(speech, **given):
     settings = {"sample_rate": 16_000, "skip_bad": False, "name": "train"}
-    return prepare(
-        speech, {"use": "toy"}, progress=lambda *_: None, **(settings | given)
-    )
+    return prepare(speech, {"use": "toy"}, progress=lambda *_: None, **(settings | given))
 
 
 def test_rows_in_order_with_their_samples():

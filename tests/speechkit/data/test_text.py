@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from speechkit import DataError
 from speechkit.data.text import TextRules
 from speechkit.settings import TextSettings

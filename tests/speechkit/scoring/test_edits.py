@@ -4,6 +4,7 @@ import jiwer
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from speechkit.scoring.edits import Edits, character_edits, edits, word_edits
 
 words = st.lists(st.sampled_from(["да", "нет", "a", "b", "c", "e\u0301"]), max_size=8).map(" ".join)
@@ -17,8 +18,8 @@ def test_equal_to_jiwer_over_a_corpus(pairs):
 
 
 def test_counts_of_each_kind():
-    assert edits("a b c d".split(), "a x c d e".split()) == Edits(1, 0, 1, 4)
-    assert edits("a b".split(), []) == Edits(0, 2, 0, 2)
+    assert edits(["a", "b", "c", "d"], ["a", "x", "c", "d", "e"]) == Edits(1, 0, 1, 4)
+    assert edits(["a", "b"], []) == Edits(0, 2, 0, 2)
 
 
 def test_an_empty_reference_is_no_division_by_zero():

@@ -5,11 +5,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
+
 from speechkit.training.augment import Chain
 from speechkit.training.average import RunningAverage
 from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
 from speechkit.training.schedule import learning_rate_factor
-from torch import nn
 
 
 @given(st.sampled_from(["cosine", "one_cycle", "constant"]), st.floats(0, 1), st.floats(0, 0.9))
@@ -56,9 +57,11 @@ class Copy:
         return values[twice], lengths[twice], twice
 
 
-def changed(ids, epoch=0, seed=0, chain=(Noise(),)):
+def changed(ids, epoch=0, seed=0, chain=None):
     values, lengths = torch.zeros(len(ids), 4), torch.full((len(ids),), 4)
-    found, _, rows = Chain(chain, seed=seed).apply("waveform", values, lengths, ids, epoch=epoch)
+    found, _, rows = Chain(chain or (Noise(),), seed=seed).apply(
+        "waveform", values, lengths, ids, epoch=epoch
+    )
     return found[:, 0].tolist(), rows.tolist()
 
 
