@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
@@ -100,7 +101,8 @@ def house(tmp_path, monkeypatch):
             lines.append(f"{part}-{number},{part}{number}.wav,{text},s{number % 3}")
         (tmp_path / f"{part}.csv").write_text("\n".join(lines) + "\n")
     (tmp_path / "tones.toml").write_text(RECIPE)
-    return tmp_path
+    yield tmp_path
+    torch.set_flush_denormal(False)  # a run sets it for its process, which here is the tests'
 
 
 def pipeline(house: Path, *overrides: str, run: str = "tones", force=(), console=None) -> Pipeline:
@@ -181,13 +183,29 @@ def test_loss_falls_and_the_model_hears_tones(house):
         stereo = np.tile(speak("abc", rate)[:, None], (1, channels))
         soundfile.write(house / "other.wav", stereo, rate)
         assert read_and_transcribe(transcriber, str(house / "other.wav"))[0].text == "abc"
-    pieces = ["abc", "cab", "bca", "acb"] * 14
-    soundfile.write(house / "long.wav", speak(" ".join(pieces)), 16_000)
+
+
+def test_long_audio_is_read_in_windows_that_do_not_show(house, monkeypatch):
+    local = ("model.attention=false", 'features.normalization="global"')  # a frame sees its like
+    pipeline(
+        house, "train.epochs=60", "train.learning_rate=5e-3", "model.dropout=0.0", *local
+    ).run()
+    recogniser = load_recogniser(house / "runs" / "tones", load_plugins())
+    greedy = load_plugins().find("decoder", "greedy").component
+    decoder = greedy.build(
+        greedy.config(), vocabulary=recogniser.units.vocabulary, language_model=None
+    )
+    transcriber = Transcriber(recogniser, decoder)
+    soundfile.write(house / "long.wav", speak(" ".join(["abc", "cab", "bca", "acb"] * 14)), 16_000)
     found, seconds = read_and_transcribe(transcriber, str(house / "long.wav"))
-    assert seconds > 40  # read in windows
-    right = sum(one == other for one, other in zip(found.text.split(), pieces, strict=False))
-    assert right >= 0.9 * len(pieces)
-    assert found.words[-1].end_seconds > seconds - 1
+    assert seconds > 40
+    assert found.words[-1].end_seconds > seconds - 2
+    monkeypatch.setattr("speechkit.inference.transcriber._WHOLE_SECONDS", 1e9)
+    whole, _ = read_and_transcribe(transcriber, str(house / "long.wav"))
+    assert len(found.text) > 40
+    assert found.text == whole.text
+    starts = [[word.start_seconds for word in each.words] for each in (found, whole)]
+    assert np.allclose(*starts, atol=1e-3)
 
 
 def test_a_stopped_training_ends_with_the_weights_of_one_that_was_not(house, monkeypatch):
@@ -371,8 +389,6 @@ def test_text_outside_the_alphabet_is_told(house):
 
 
 def test_a_gpu_that_is_not_there(house):
-    import torch
-
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(DeviceError, match="and there is none"):
