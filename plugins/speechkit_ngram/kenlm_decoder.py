@@ -1,0 +1,81 @@
+"""CTC beam search with a KenLM n-gram model, by pyctcdecode.
+
+A. Hannun et al., "First-pass large vocabulary continuous speech recognition using bi-directional
+recurrent DNNs", 2014: prefixes of the text are searched, and the probabilities of all paths that
+write a prefix are added.
+"""
+
+from typing import Literal
+
+from speechkit import Emissions, Hypothesis, LanguageModel, Vocabulary, Word
+from speechkit_ngram.search import Found, FoundWord, Job, Search
+from speechkit_ngram.settings import KenlmConfig
+from speechkit_ngram.source import source_of
+from speechkit_ngram.spelling import check_fit, check_hotwords
+from speechkit_ngram.times import end_seconds
+from speechkit_ngram.workers import Workers
+
+
+class KenlmDecoder:
+    """Prefix beam search with a word n-gram model, open to words the model does not know.
+
+    The score of a hypothesis: the log probability of the text under the emissions (the sum over
+    its paths), lm_weight times that of the sentence under the language model, and word_bonus for
+    each word. A word the model does not know gets the model's probability of an unknown word and
+    loses oov_penalty, which is foreseen as soon as no known word begins as it does. Where the
+    known words are not told (a KenLM binary without words_file) it is foreseen of none.
+
+    Without a language model, or with lm_weight 0, the score is that of the emissions (and of
+    hotwords): word_bonus and oov_penalty belong to the language model.
+
+    Words last from the first frame of their first label to the end of the last frame of their
+    last, on the best path that spells them; the confidence is the geometric mean of the
+    posteriors the labels have there. It knows nothing of the language model: a word that the
+    model put in the place of what was heard has a low one.
+    """
+
+    device: Literal["cpu", "any"] = "cpu"
+
+    def __init__(
+        self,
+        config: KenlmConfig,
+        *,
+        vocabulary: Vocabulary,
+        language_model: LanguageModel | None = None,
+    ) -> None:
+        source = source_of(config, language_model) if config.lm_weight else None
+        if source is not None and source.path is None:
+            source = None  # words_file alone: there is nothing to score them
+        search = Search(config, vocabulary, source)
+        search.open()
+        if source is not None and source.words is not None:
+            check_fit(source.words_path, source.words, vocabulary)
+        check_hotwords(config.hotwords, vocabulary)
+        self._workers = Workers(search, config.processes)
+
+    def __call__(self, emissions: Emissions) -> list[list[Hypothesis]]:
+        """Search each utterance; up to nbest distinct texts, best first."""
+        log_probs = emissions.log_probs.cpu().float().numpy()
+        lengths = emissions.lengths.tolist()
+        jobs = [
+            Job(log_probs[row, :length], emissions.frame_shift_seconds)
+            for row, length in enumerate(lengths)
+        ]
+        return [
+            [_hypothesis(emissions, row, each) for each in found]
+            for row, found in enumerate(self._workers(jobs))
+        ]
+
+
+def _hypothesis(emissions: Emissions, row: int, found: Found) -> Hypothesis:
+    words = tuple(_word(emissions, row, word) for word in found.words)
+    return Hypothesis(found.text, found.score, words)
+
+
+def _word(emissions: Emissions, row: int, word: FoundWord) -> Word:
+    return Word(
+        text=word.text,
+        start_seconds=emissions.start_seconds(row, word.first),
+        end_seconds=end_seconds(emissions, row, word.end),
+        confidence=word.confidence,
+    )
