@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from speechkit_lm import NgramModel, blocks_of_file, build, mix, prune
-from speechkit_lm.cli import app
 from textbook import DATA
 from typer.testing import CliRunner
 
 from speechkit import SpeechkitError
+from speechkit_lm import NgramModel, blocks_of_file, build, mix, prune
+from speechkit_lm.cli import app
 
 
 def lm(*arguments, status=0, given=None):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from speechkit_lm.counts import count_ngrams, distinct_rows
 from speechkit_lm.scratch import Scratch
 from speechkit_lm.text import blocks_of_lines, number_text

@@ -4,12 +4,12 @@ import logging
 
 import numpy as np
 import pytest
-from speechkit_lm import build, write_arpa
-from speechkit_lm.building import full_cutoffs
-from speechkit_lm.kneser_ney import estimate_discounts
 from textbook import DATA, plain_arpa
 
 from speechkit import DataError
+from speechkit_lm import build, write_arpa
+from speechkit_lm.building import full_cutoffs
+from speechkit_lm.kneser_ney import estimate_discounts
 
 
 def built(tmp_path, lines, **settings):

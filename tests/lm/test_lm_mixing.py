@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from speechkit_lm import build, build_mixed, mix, tune_weights, write_arpa
-from speechkit_lm.text import blocks_of_lines
 from textbook import plain_arpa
 
 from speechkit import DataError
+from speechkit_lm import build, build_mixed, mix, read_arpa, tune_weights, write_arpa
+from speechkit_lm.text import blocks_of_lines
 
 
 @pytest.fixture
@@ -54,6 +54,16 @@ def test_a_mixture_has_the_n_grams_of_all_and_sums_to_one(pair):
         total = sum(np.exp(mixed.step(state, word)[0]) for word in words)
         assert total == pytest.approx(1.0, abs=2e-6)
     assert [each.ngram_length for each in mixed.read("только тут")][:2] == [2, 3]
+
+
+def test_a_sentence_start_is_certain_whatever_a_file_says_of_it(tmp_path, made_up):
+    model = build(made_up(50), order=2)
+    write_arpa(model, tmp_path / "a.arpa")
+    text = (tmp_path / "a.arpa").read_text(encoding="utf-8").replace("\n0\t<s>", "\n-99\t<s>")
+    (tmp_path / "b.arpa").write_text(text, encoding="utf-8")
+    other = read_arpa(tmp_path / "b.arpa")
+    assert other.arrays.log_prob[1] < -200
+    assert mix([model, other], [1, 1]).arrays.log_prob[1] == 0
 
 
 def test_one_model_mixed_is_itself(made_up):

@@ -2,20 +2,25 @@
 
 import numpy as np
 import pytest
+
 from speechkit_lm import build, prune
 from speechkit_lm.arrays import take_apart
 from speechkit_lm.pruning import perplexity_growth
 
 
-def context_probability(model, words):
-    """P of the words of a context, `<s>` as often as `</s>`."""
-    total, state = 1.0, -1
-    for place, word in enumerate(words):
-        log_prob, state = model.step(state, 2 if word == 1 and place == 0 else word)
-        if word == 1:
-            state = 1
-        total *= np.exp(log_prob)
-    return total
+def test_what_is_left_out_is_what_loses_less_than_the_threshold(made_up):
+    """A sentence's start is as probable as its end; nothing else stands before it."""
+    model = build(made_up(60, words=8), order=2)
+    unigrams, bigrams = take_apart(model.counts, model.arrays)
+    before = np.append([0.0, unigrams.log_prob[2]], unigrams.log_prob[2:])
+    growth = perplexity_growth(unigrams, bigrams, before)
+    start = np.median(growth[bigrams.parent == 1])
+    for threshold in (start * 0.999, start * 1.001, np.median(growth)):
+        result = prune(model, float(threshold))
+        pruned = take_apart(result.counts, result.arrays)[1]
+        kept = growth >= threshold
+        assert np.array_equal(pruned.parent, bigrams.parent[kept])
+        assert np.array_equal(pruned.word, bigrams.word[kept])
 
 
 def test_the_loss_of_a_bigram_is_the_divergence_in_full(made_up):

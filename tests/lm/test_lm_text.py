@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from speechkit_lm import text as reading
-from speechkit_lm.text import Numbering, blocks_of_file, blocks_of_lines, normalized, number_text
 
 from speechkit import DataError
+from speechkit_lm import text as reading
+from speechkit_lm.text import Numbering, blocks_of_file, blocks_of_lines, normalized, number_text
 
 S, E = 1, 2
 
@@ -66,7 +66,7 @@ def test_bytes_that_are_not_utf8_are_an_error_that_names_the_line(tmp_path):
 
 
 def test_files_plain_and_packed_are_read_in_blocks_of_whole_lines(tmp_path, monkeypatch):
-    lines = ["один два три", "четыре", "x" * 1000, "пять шесть"]
+    lines = [*["а б"] * 20, "один два три", "x" * 1000, "пять шесть"]
     plain, packed = tmp_path / "a.txt", tmp_path / "a.txt.gz"
     plain.write_text("\ufeff" + "\n".join(lines), encoding="utf-8")  # no newline at the end
     packed.write_bytes(gzip.compress("\n".join([*lines, ""]).encode()))
@@ -74,7 +74,10 @@ def test_files_plain_and_packed_are_read_in_blocks_of_whole_lines(tmp_path, monk
     monkeypatch.setattr(reading, "BLOCK_BYTES", 37)
     blocks = list(blocks_of_file(plain))
     assert len(blocks) > 2
-    assert [each.first_line for each in blocks] == sorted({each.first_line for each in blocks})
+    assert [each.first_line for each in blocks] == [
+        1 + sum(each.data.count(b"\n") for each in blocks[:i]) for i in range(len(blocks))
+    ]
+    assert blocks[-1].first_line > 2
     for file in (plain, packed):
         corpus = number_text(blocks_of_file(file))
         assert corpus.words == whole.words

@@ -7,14 +7,14 @@ import sys
 import kenlm
 import numpy as np
 import pytest
-import speechkit_lm
 from pydantic import ValidationError
+from textbook import DATA
+
+import speechkit_lm
+from speechkit import DataError
 from speechkit_lm import KenlmBinary, NgramModel, build, prune
 from speechkit_lm.lmplz import build_with_lmplz
 from speechkit_lm.trainer import NgramConfig, NgramTrainer
-from textbook import DATA
-
-from speechkit import DataError
 
 
 def test_the_plugin_offers_ngram():
@@ -26,12 +26,12 @@ def test_the_plugin_offers_ngram():
 
 def test_training_writes_a_model_that_loads(tmp_path, made_up):
     lines = made_up(200)
-    config = NgramConfig(order=4, cutoffs=[0, 0, 1], prune=1e-5, vocabulary_limit=25)
+    config = NgramConfig(order=4, cutoffs=[0, 0, 1], prune=1e-3, vocabulary_limit=25)
     trainer = NgramTrainer(config)
     trainer.train(iter(lines), tmp_path / "lm")
     assert [each.name for each in (tmp_path / "lm").iterdir()] == ["lm.safetensors"]
     loaded = trainer.load(tmp_path / "lm")
-    expected = prune(build(lines, order=4, cutoffs=[0, 0, 1], vocabulary_limit=25), 1e-5)
+    expected = prune(build(lines, order=4, cutoffs=[0, 0, 1], vocabulary_limit=25), 1e-3)
     assert loaded.order == 4
     assert loaded.folder == tmp_path / "lm"
     assert np.array_equal(loaded.arrays.log_prob, expected.arrays.log_prob)

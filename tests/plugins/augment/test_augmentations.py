@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import speechkit_augment
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+import speechkit_augment
 from speechkit import Augmentation
 
 RATE = 16_000

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from speechkit_augment.n2 import N2, N2Config
 from torch import Tensor
 
 from speechkit import DataError
+from speechkit_augment.n2 import N2, N2Config
 
 RATE = 16_000
 Streams = Callable[..., list[np.random.Generator]]

@@ -6,12 +6,12 @@ import pytest
 import soundfile
 import torch
 from pydantic import ValidationError
-from speechkit_augment.gain import Gain, GainConfig
-from speechkit_augment.noise import Noise, NoiseConfig, generated
-from speechkit_augment.recordings import Recordings
 from torch import Tensor
 
 from speechkit import DataError, RecipeError
+from speechkit_augment.gain import Gain, GainConfig
+from speechkit_augment.noise import Noise, NoiseConfig, generated
+from speechkit_augment.recordings import Recordings
 
 RATE = 16_000
 Streams = Callable[..., list[np.random.Generator]]

@@ -7,10 +7,10 @@ import pytest
 import soundfile
 import torch
 from numpy.typing import NDArray
-from speechkit_augment.room import Room, RoomConfig
 from torch import Tensor
 
 from speechkit import DataError, RecipeError
+from speechkit_augment.room import Room, RoomConfig
 
 RATE = 16_000
 Streams = Callable[..., list[np.random.Generator]]

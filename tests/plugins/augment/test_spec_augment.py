@@ -5,10 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from speechkit_augment.spec_augment import SpecAugment, SpecAugmentConfig
 from torch import Tensor
 
 from speechkit import RecipeError
+from speechkit_augment.spec_augment import SpecAugment, SpecAugmentConfig
 
 DIM = 40
 Streams = Callable[..., list[np.random.Generator]]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from speechkit_augment.speed import Speed, SpeedConfig
 from torch import Tensor
+
+from speechkit_augment.speed import Speed, SpeedConfig
 
 RATE = 16_000
 Streams = Callable[..., list[np.random.Generator]]

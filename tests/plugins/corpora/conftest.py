@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from speechkit_corpora import FilesConfig, build_files
 
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
-from speechkit_corpora import FilesConfig
 
 from speechkit import DataError
+from speechkit_corpora import FilesConfig
 
 AUDIO = b"not decoded, so anything will do"
 

@@ -7,10 +7,10 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from speechkit_corpora import HubConfig, build_hub
 from torch.utils.data import DataLoader
 
 from speechkit import DataError
+from speechkit_corpora import HubConfig, build_hub
 
 AUDIO = b"not decoded, so anything will do"
 COLUMNS = ["id", "audio", "text", "speaker", "duration_seconds"]

@@ -18,11 +18,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
+from speechkit import DataError
 from speechkit_corpora import SyntheticConfig, build_synthetic
 from speechkit_corpora.synthetic import grammar, making, speak, variants, voices
 from speechkit_corpora.synthetic.sound import to_wav
-
-from speechkit import DataError
 
 ALPHABETS = {
     "en": "abcdefghijklmnopqrstuvwxyz",

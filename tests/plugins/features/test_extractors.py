@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import pytest
-import speechkit_features
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+import speechkit_features
 from speechkit import Config, FeatureExtractor
 
 # What is offered, with settings beside the defaults. Cepstra and normalised frames are sums of

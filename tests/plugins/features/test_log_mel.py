@@ -7,8 +7,9 @@ import torch
 import torchaudio
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from speechkit_features.log_mel import LogMel, LogMelConfig
 from torch import Tensor
+
+from speechkit_features.log_mel import LogMel, LogMelConfig
 
 RATE = 16_000
 

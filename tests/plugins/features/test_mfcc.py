@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from speechkit_features.mfcc import Mfcc, MfccConfig
 from torch import Tensor
+
+from speechkit_features.mfcc import Mfcc, MfccConfig
 
 psf = pytest.importorskip("python_speech_features", reason="python_speech_features is absent")
 

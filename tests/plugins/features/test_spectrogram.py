@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from speechkit_features.spectrogram import Spectrogram, SpectrogramConfig
 from torch import Tensor
+
+from speechkit_features.spectrogram import Spectrogram, SpectrogramConfig
 
 RATE = 16_000
 

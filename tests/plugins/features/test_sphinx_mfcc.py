@@ -10,6 +10,8 @@ import torch
 import torchaudio
 from hypothesis import example, given
 from hypothesis import strategies as st
+from torch import Tensor
+
 from speechkit_features.sphinx_mfcc import (
     SphinxMfcc,
     SphinxMfccConfig,
@@ -18,7 +20,6 @@ from speechkit_features.sphinx_mfcc import (
     _halving,
     _spoken,
 )
-from torch import Tensor
 
 # Output of sphinx_fe itself for the 8 kHz recordings.
 REFERENCES = {

@@ -2,14 +2,14 @@ import math
 
 import numpy as np
 import pytest
-import speechkit_greedy
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from speechkit_greedy.greedy import Greedy, GreedyConfig
 from torch import Tensor
 
+import speechkit_greedy
 from speechkit import Emissions, Hypothesis, Vocabulary
+from speechkit_greedy.greedy import Greedy, GreedyConfig
 
 LETTERS = Vocabulary(("", *"abc "))
 PIECES = Vocabulary(("", "▁the", "▁c", "at", "▁", "s"), word_boundary="▁")

@@ -1,10 +1,10 @@
 import pytest
-import speechkit_units
 from hypothesis import given
 from hypothesis import strategies as st
-from speechkit_units.characters import Characters, CharactersConfig
 
+import speechkit_units
 from speechkit import DataError
+from speechkit_units.characters import Characters, CharactersConfig
 
 ALPHABET = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя "
 
