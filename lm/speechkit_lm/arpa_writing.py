@@ -18,7 +18,6 @@ from speechkit_lm.storage import written_whole
 Ints = npt.NDArray[Any]
 
 LINES_AT_ONCE = 1 << 18
-LOWEST_LOG10 = -99.0  # what ARPA files write for "never"
 
 
 def write_arpa(model: NgramModel, path: Path | str, *, progress: Progress = silent) -> None:
@@ -78,7 +77,6 @@ def _words_of(model: NgramModel, order: int, nodes: Ints) -> list[npt.NDArray[np
 def _decimals(natural: npt.NDArray[np.float32]) -> pa.Array:
     """Natural logarithms, written as common ones with nine digits."""
     common = natural.astype(np.float64) / LN_10
-    common[~(common > LOWEST_LOG10)] = LOWEST_LOG10
     with np.errstate(divide="ignore"):
         magnitude = np.floor(np.log10(np.abs(common)))
     magnitude[common == 0] = 0

@@ -42,7 +42,7 @@ import numpy.typing as npt
 
 from speechkit import DataError
 from speechkit_lm.scratch import Scratch
-from speechkit_lm.trie import TrieLevel, back_pointers, pieces
+from speechkit_lm.trie import NEVER, TrieLevel, back_pointers, pieces
 
 Ints = npt.NDArray[Any]
 
@@ -98,11 +98,11 @@ def assemble(levels: Sequence[TrieLevel], scratch: Scratch | None = None) -> Ngr
             here = slice(int(offsets[place]) + piece.start, int(offsets[place]) + piece.stop)
             arrays.word[here] = level.word[piece]
             # Rounding may give a hair more than 1.
-            arrays.log_prob[here] = np.minimum(level.log_prob[piece], 0.0)
+            arrays.log_prob[here] = np.clip(level.log_prob[piece], NEVER, 0.0)
             if above is None:
                 continue
             assert level.backoff is not None
-            arrays.backoff[here] = level.backoff[piece]
+            arrays.backoff[here] = np.maximum(level.backoff[piece], NEVER)
             arrays.back[here] = level.back[piece] + offsets[place - 1] if place else -1
             arrays.first_child[here] = offsets[place + 1] + np.searchsorted(
                 above.parent, np.arange(piece.start, piece.stop)

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from speechkit import DataError
 from speechkit_lm.arrays import assemble
 from speechkit_lm.counts import count_ngrams
-from speechkit_lm.kneser_ney import SPECIAL_IDS, Discounts, smooth
+from speechkit_lm.kneser_ney import Discounts, smooth
 from speechkit_lm.model import NgramModel
 from speechkit_lm.progress import Progress, silent
 from speechkit_lm.scratch import Scratch
 from speechkit_lm.storage import temporary_folder
-from speechkit_lm.text import END, START, UNKNOWN, Block, Corpus, blocks_of_lines, number_text
+from speechkit_lm.text import SPECIAL_IDS, Block, Corpus, blocks_of_lines, number_text
 
 MAX_ORDER = 6
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)  # those lmplz takes with a bare --discount_fallback
@@ -170,21 +170,20 @@ def _allowed(
         return None
     if limit is not None and limit < 1:
         raise ValueError(f"vocabulary_limit must be at least 1, not {limit}")
-    special = {UNKNOWN, START, END}
     allowed = np.ones(len(counts), bool)
     if vocabulary is not None:
-        listed = set(vocabulary) | special
+        listed = {*corpus.words[:SPECIAL_IDS], *vocabulary}
         allowed = np.fromiter((word in listed for word in corpus.words), bool, len(counts))
-        if np.count_nonzero(allowed) == len(special):
+        if np.count_nonzero(allowed) == SPECIAL_IDS:
             raise DataError(
                 "no word of the vocabulary is in the text",
                 hint="compare their letters: case, accents, another script",
             )
-    allowed[: len(special)] = True
-    if limit is not None and np.count_nonzero(allowed) - len(special) > limit:
+    allowed[:SPECIAL_IDS] = True
+    if limit is not None and np.count_nonzero(allowed) - SPECIAL_IDS > limit:
         ranked = np.where(allowed, counts, -1)
-        ranked[: len(special)] = np.iinfo(np.int64).max
-        most = np.argsort(-ranked, kind="stable")[: limit + len(special)]
+        ranked[:SPECIAL_IDS] = np.iinfo(np.int64).max
+        most = np.argsort(-ranked, kind="stable")[: limit + SPECIAL_IDS]
         allowed = np.zeros(len(counts), bool)
         allowed[most] = True
     return allowed

@@ -26,7 +26,10 @@ Model = Annotated[
 ]
 Texts = Annotated[
     list[str],
-    typer.Argument(metavar="TEXT...", help="Text, one sentence a line; .gz, too; -: stdin."),
+    typer.Argument(
+        metavar="TEXT...",
+        help="Text, one sentence a line; .gz, too; -: stdin; FILE.parquet:COLUMN: of a table.",
+    ),
 ]
 Output = Annotated[
     Path,
@@ -146,12 +149,15 @@ def info(
     as_json: Json = False,
 ) -> None:
     """Show what MODEL is: its order, words, n-grams, and how it was made."""
+    from speechkit_lm.text import SPECIAL_IDS  # noqa: PLC0415
+
     opened = _open(model, verify=verify or None)
     known = {
         "model": str(opened.path),
         "order": opened.order,
         "words": len(opened.words),
         "ngrams": list(opened.counts),
+        "letters": "".join(sorted(set("".join(opened.words[SPECIAL_IDS:])))),
         "bytes": sum(array.nbytes for array in opened.arrays),
     }
     if as_json:
@@ -317,10 +323,12 @@ def _tell_size(model: "NgramModel", output: Path) -> None:
 
 def _blocks(texts: Iterable[str], normalize: Any) -> "Iterator[Block]":  # noqa: ANN401 - a function
     """The texts one after the other, normalised where rules are given."""
-    from speechkit_lm.text import blocks_of_file, normalized  # noqa: PLC0415
+    from speechkit_lm.text import blocks_of_column, blocks_of_file, normalized  # noqa: PLC0415
 
     for each in texts:
-        blocks = blocks_of_file(each)
+        file, _, column = each.partition(":")
+        of_table = file.endswith(".parquet")
+        blocks = blocks_of_column(file, column or "text") if of_table else blocks_of_file(each)
         yield from blocks if normalize is None else normalized(blocks, normalize)
 
 

@@ -16,13 +16,11 @@ from speechkit import DataError
 from speechkit_lm.counts import Level
 from speechkit_lm.progress import Progress, silent
 from speechkit_lm.scratch import Scratch
-from speechkit_lm.text import START_ID, UNKNOWN_ID
+from speechkit_lm.text import SPECIAL_IDS, START_ID, UNKNOWN_ID
 from speechkit_lm.trie import NGRAMS_AT_ONCE, TrieLevel, back_pointers, pieces, select
 
 Ints = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
-
-SPECIAL_IDS = 3
 
 
 @dataclass(frozen=True)
@@ -89,15 +87,21 @@ def smooth(
             scratch=scratch,
         )
         probabilities.append(probability)
-        backoffs.append(np.log(backoff, out=backoff))
+        backoffs.append(_log(backoff))
         progress("estimating probabilities", (place + 1) / order)
     smoothed = [
-        TrieLevel(level.word, level.parent, back, np.log(probability, out=probability), backoff)
+        TrieLevel(level.word, level.parent, back, _log(probability), backoff)
         for level, back, probability, backoff in zip(
             levels, backs, probabilities, [*backoffs, None], strict=True
         )
     ]
     return (select(smoothed, keep, scratch) if keep else smoothed), discounts
+
+
+def _log(numbers: Floats) -> Floats:
+    """Natural logarithms in the place of numbers; of nothing, minus infinity."""
+    with np.errstate(divide="ignore"):
+        return np.log(numbers, out=numbers)
 
 
 def _adjusted_counts(

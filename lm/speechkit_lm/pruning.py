@@ -23,7 +23,6 @@ from speechkit_lm.trie import TrieLevel, select
 Floats = npt.NDArray[Any]
 
 _NOTHING_LEFT = 1e-12  # what is left of a probability of 1 after rounding
-_NEVER = -99.0 * float(np.log(10.0))
 
 
 def prune(model: NgramModel, threshold: float) -> NgramModel:
@@ -79,7 +78,7 @@ def renormalized(levels: Sequence[TrieLevel]) -> list[TrieLevel]:
     result = []
     for level, above in pairwise(levels):
         left, lower_left = _left(level, above)
-        backoff = np.maximum(np.log(left / lower_left), _NEVER)
+        backoff = np.log(left / lower_left)
         is_context = np.zeros(len(level), bool)
         is_context[above.parent] = True
         result.append(replace(level, backoff=np.where(is_context, backoff, 0.0)))

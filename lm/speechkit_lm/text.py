@@ -25,6 +25,7 @@ from speechkit_lm.scratch import Scratch
 
 UNKNOWN, START, END = "<unk>", "<s>", "</s>"
 UNKNOWN_ID, START_ID, END_ID = 0, 1, 2
+SPECIAL_IDS = 3  # how many they are
 RESERVED = {b"<unk>", b"<UNK>", b"<s>", b"</s>"}  # what readers of ARPA files take for their own
 
 BLOCK_BYTES = 1 << 24
@@ -97,6 +98,33 @@ def blocks_of_lines(lines: Iterable[str], name: str = "text") -> Iterator[Block]
         joined = "\n".join(each.replace("\n", " ") for each in some)
         yield Block(joined.encode(errors="surrogatepass"), name, line)
         line += len(some)
+
+
+def blocks_of_column(path: Path | str, column: str = "text") -> Iterator[Block]:
+    """Blocks of a column of texts in a Parquet file.
+
+    Raises:
+        DataError: the file is not there or no such table, or it has no such column of texts.
+    """
+    import pyarrow.parquet as pq  # noqa: PLC0415 - slow, and seldom needed
+
+    try:
+        with pq.ParquetFile(path) as table:
+            schema = table.schema_arrow
+            if column not in schema.names or not pa.types.is_string(schema.field(column).type):
+                texts = [each.name for each in schema if pa.types.is_string(each.type)]
+                raise DataError(
+                    f"{path}: there is no column of texts called {column!r}",
+                    hint=f"columns of texts: {', '.join(texts) or 'none'}; FILE.parquet:COLUMN",
+                )
+            rows = (
+                text or ""
+                for batch in table.iter_batches(LINES_AT_ONCE, columns=[column])
+                for text in batch.column(0).to_pylist()
+            )
+            yield from blocks_of_lines(rows, f"{path}:{column}")
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{path}: cannot be read: {error}", hint="give a Parquet file") from error
 
 
 def normalized(blocks: Iterable[Block], normalize: Callable[[str], str]) -> Iterator[Block]:

@@ -47,8 +47,8 @@ class NgramConfig(Config):
     )
     file: RecipePath | None = Field(
         None,
-        description="a model made elsewhere, to be used instead: an ARPA file, arrays of "
-        "`speechkit lm build`, or a KenLM binary (for decoders that read it)",
+        description="a model made elsewhere, to be used instead, of this order or a higher one: an "
+        "ARPA file, arrays of `speechkit lm build`, or a KenLM binary (for decoders that read it)",
     )
 
     @field_validator("fallback_discounts")
@@ -110,14 +110,23 @@ class NgramTrainer:
     def _take(self, file: Path, folder: Path) -> None:
         """Make a model of another place the folder's own; a KenLM binary stays where it is."""
         if _is_kenlm_binary(file):
-            KenlmBinary(file, folder)  # it opens, or says why not
+            _check_order(file, KenlmBinary(file, folder).order, self.config.order)
             with storage.written_whole(folder / _LINK) as partial:
                 partial.write_text(json.dumps({"path": str(file)}), encoding="utf-8")
             return
         model = NgramModel.load(file)
+        _check_order(file, model.order, self.config.order)
         if self.config.prune:
             model = prune(model, self.config.prune)
         model.save(folder)
+
+
+def _check_order(file: Path, has: int, wanted: int) -> None:
+    if has < wanted:
+        raise DataError(
+            f"{file}: its longest n-grams have {has} words, lm.order is {wanted}",
+            hint=f"set lm.order = {has}, or give a model of a higher order",
+        )
 
 
 def _is_kenlm_binary(file: Path) -> bool:

@@ -1,5 +1,6 @@
 """Models as levels of a trie, while they are made or changed."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ Ints = npt.NDArray[Any]
 Floats = npt.NDArray[Any]
 
 NGRAMS_AT_ONCE = 1 << 20
+NEVER = -100 * math.log(10.0)  # the logarithm of nothing, as kenlm has it: infinities breed nans
 
 
 @dataclass(frozen=True)

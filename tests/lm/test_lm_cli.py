@@ -91,6 +91,7 @@ def test_info_as_lines_and_as_json(tmp_path, russian):
     lines = lm("info", tmp_path / "m", "--verify").stdout.splitlines()
     assert "order: 2" in lines
     assert "ngrams: 13 41" in lines
+    assert f"letters: {''.join(sorted(set(''.join(russian)) - {' '}))}" in lines
     assert f"text words: {sum(len(each.split()) for each in russian)}" in lines
     known = json.loads(lm("info", "--json", tmp_path / "m").stdout)
     assert known["ngrams"] == [13, 41]

@@ -128,6 +128,12 @@ def test_degenerate_texts_give_models_that_sum_to_one(lines, order):
     assert np.isfinite(model.score("a b неведомый"))
 
 
+def test_discounts_of_nothing_give_numbers_all_the_same():
+    model = build(["a b", "b a"], order=3, fallback_discounts=(0.0, 0.0, 0.0))
+    assert all(np.isfinite(each).all() for each in (model.arrays.log_prob, model.arrays.backoff))
+    assert np.exp(model.score("z")) < 1e-99
+
+
 def test_a_word_that_was_never_seen_has_the_share_of_unk():
     model = build(["a b", "a c"], order=2)
     assert model.score("z") == pytest.approx(np.log(0.5 * 0.1 * 0.3))

@@ -4,13 +4,22 @@ import gzip
 import re
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from speechkit import DataError
 from speechkit_lm import text as reading
-from speechkit_lm.text import Numbering, blocks_of_file, blocks_of_lines, normalized, number_text
+from speechkit_lm.text import (
+    Numbering,
+    blocks_of_column,
+    blocks_of_file,
+    blocks_of_lines,
+    normalized,
+    number_text,
+)
 
 S, E = 1, 2
 
@@ -126,3 +135,18 @@ def test_ids_go_on_from_block_to_block():
     first, second = blocks_of_lines(["a b"]), blocks_of_lines(["b c"])
     assert numbering.number(next(first)).tolist() == [S, 3, 4, E]
     assert numbering.number(next(second)).tolist() == [S, 4, 5, E]
+
+
+def test_a_column_of_a_table_is_a_text(tmp_path):
+    file = tmp_path / "table.parquet"
+    columns = {"id": [1, 2, 3], "text": ["один два", None, "три\nчетыре"], "said": ["а", "б", "в"]}
+    pq.write_table(pa.table(columns), file)
+    assert number_text(blocks_of_column(file)).words[3:] == ["один", "два", "три", "четыре"]
+    assert number_text(blocks_of_column(file, "said")).words[3:] == ["а", "б", "в"]
+    for column in ("id", "nothing"):
+        with pytest.raises(DataError, match=f"no column of texts called '{column}'") as caught:
+            list(blocks_of_column(file, column))
+        assert "text, said" in caught.value.hint
+    file.write_bytes(b"not a table")
+    with pytest.raises(DataError, match=r"table.parquet: cannot be read"):
+        list(blocks_of_column(file))

@@ -53,6 +53,13 @@ def test_an_arpa_file_made_elsewhere_is_used_instead(tmp_path):
         NgramTrainer(NgramConfig(file=tmp_path / "none.arpa")).train(iter([]), tmp_path / "other")
 
 
+def test_a_file_without_the_order_that_is_asked_for_is_an_error(tmp_path):
+    trainer = NgramTrainer(NgramConfig(file=DATA / "order3.arpa", order=4))
+    with pytest.raises(DataError, match=r"order3.arpa: its longest .* 3 words, lm.order is 4"):
+        trainer.train(iter([]), tmp_path / "lm")
+    assert not list((tmp_path / "lm").iterdir())
+
+
 def test_a_kenlm_binary_that_kenlm_cannot_open_is_an_error(tmp_path):
     binary = tmp_path / "old.binary"
     binary.write_bytes(b"mmap lm http://kheafield.com/code format version 4\n\0" + bytes(100))
