@@ -62,12 +62,14 @@ class Component(Generic[Part_co]):
     config    the keys of its table
     build     makes the part: `build(config, **given)`; the hook says what is given
     revision  goes up when the part's results change, so that runs know what to make anew
+    uses      what else of the recipe it can use: "language_model", which is built only then
     """
 
     name: str
     config: type[Config]
     build: Callable[..., Part_co]
     revision: int = 1
+    uses: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -1,13 +1,15 @@
 """The stages of a run: what each one needs, and what it leaves behind.
 
-prepare → train → emit → decode → score, in the folder `runs/NAME`. A stage whose inputs have not
-changed is not done again, so that another decoder costs seconds, and a run that was killed goes on
-where it was. A finished training is never thrown away unasked.
+prepare → train → emit → language model → tune → decode → score, in the folder `runs/NAME`. A stage
+whose inputs have not changed is not done again, so that another decoder costs seconds, and a run
+that was killed goes on where it was. A finished training is never thrown away unasked.
 """
 
+import json
 import platform
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import distribution, distributions
 from itertools import pairwise
@@ -18,15 +20,28 @@ import numpy as np
 import torch
 
 from speechkit.data.batches import make_batch, ordered_batches
-from speechkit.data.files import cache_folder, write_json, written_whole
+from speechkit.data.files import (
+    cache_folder,
+    folder_written_whole,
+    write_json,
+    written_whole,
+)
 from speechkit.data.store import Store, fingerprint_of, prepare
-from speechkit.data.text import TextRules
+from speechkit.data.text import TextRules, read_lines
 from speechkit.decoding.decode import decode, read_decoded
 from speechkit.decoding.emissions import StoredEmissions, load_emissions, save_emissions
+from speechkit.decoding.tune import Tunable, tune
 from speechkit.device import choose_device, prepare_process, use_bf16
 from speechkit.discovery import Plugins
 from speechkit.errors import DataError, RecipeError, RunError
-from speechkit.interfaces import Augmentation, Decoder, Emissions, Speech
+from speechkit.interfaces import (
+    Augmentation,
+    Decoder,
+    Emissions,
+    LanguageModel,
+    LanguageModelTrainer,
+    Speech,
+)
 from speechkit.recipe import Choice, Recipe
 from speechkit.recogniser import (
     Blueprint,
@@ -35,7 +50,7 @@ from speechkit.recogniser import (
     load_weights,
     model_file,
 )
-from speechkit.reporter import Reporter
+from speechkit.reporter import Advance, Reporter
 from speechkit.runs import RunFolder, differences
 from speechkit.scoring.scores import Score, score, write_scores
 from speechkit.training.augment import Chain
@@ -60,6 +75,7 @@ class Pipeline:
     folder: Path
     reporter: Reporter = field(default_factory=Reporter)
     force: frozenset[str] = frozenset()
+    _built: Decoder | None = field(default=None, init=False)
 
     def run(self) -> list[Score]:
         """All stages; gives the rows of scores.json.
@@ -302,27 +318,127 @@ class Pipeline:
 
     def _test(self, folder: RunFolder, name: str) -> Score:
         emissions = self._emit(folder, name)
-        use = self.recipe.decoder.use.replace(":", "-")
+        use = self._decoder_name
         place = self.folder / "decoded" / use / f"{name}.jsonl"
         stage = f"decode {use} {name}"
-        inputs = {
-            "emit": folder.inputs(f"emit {name}"),
-            "decoder": self.recipe.decoder.described(),
-            "text": self.recipe.text.model_dump(mode="json"),
-        }
-        before = folder.inputs(stage) or {}
-        took = float(before.get("seconds", 0.0))
+        inputs = {"emit": folder.inputs(f"emit {name}"), **self._decoder_inputs(folder)}
+        took = float((folder.inputs(stage) or {}).get("seconds", 0.0))
         if not folder.is_done(stage, {**inputs, "seconds": took}, place):
-            vocabulary = self._recogniser.units.vocabulary
-            decoder: Decoder = self.recipe.decoder.build(vocabulary=vocabulary, language_model=None)
+            references = self._references(name)
             stored = load_emissions(emissions)
-            _check_whole(stored, emissions, len(self._references(name)))
+            _check_whole(stored, emissions, len(references))
             with self.reporter.progress(f"decoding {name} with {use}") as advance:
-                took = decode(stored, decoder, self._references(name), place, advance=advance)
+                took = decode(stored, self._decoder(folder), references, place, advance=advance)
             folder.done(stage, {**inputs, "seconds": took})
         seconds = float((folder.inputs(f"emit {name}") or {})["seconds"])
         lines = read_decoded(place)
         return score(name, use, lines, seconds=seconds, decoding_seconds=took)
+
+    @property
+    def _decoder_name(self) -> str:
+        return self.recipe.decoder.use.replace(":", "-")
+
+    def _decoder_inputs(self, folder: RunFolder) -> dict[str, Any]:
+        tunes = self.recipe.tune.enabled and self.recipe.validation_corpus is not None
+        return {
+            "decoder": self.recipe.decoder.described(),
+            "text": self.recipe.text.model_dump(mode="json"),
+            "lm": self._lm_inputs(),
+            "tune": {
+                **self.recipe.tune.model_dump(mode="json"),
+                "emit": folder.inputs(f"emit {VALIDATION}"),
+            }
+            if tunes
+            else None,
+        }
+
+    def _decoder(self, folder: RunFolder) -> Decoder:
+        """The recipe's decoder, with its language model and the weights that were found for it."""
+        if self._built is None:
+            language_model = self._language_model(folder) if self._lm_inputs() else None
+            vocabulary = self._recogniser.units.vocabulary
+            self._built = self.recipe.decoder.build(
+                vocabulary=vocabulary, language_model=language_model
+            )
+            if isinstance(self._built, Tunable) and (best := self._tuned(folder, self._built)):
+                self._built = self._built.retuned(**best)
+        assert self._built is not None
+        return self._built
+
+    # ---- language model, tune
+
+    def _lm_inputs(self) -> dict[str, Any] | None:
+        """What the language model is made from; None where the decoder uses none."""
+        recipe = self.recipe
+        if recipe.lm is None or "language_model" not in recipe.decoder.component.uses:
+            return None
+        uses_train = recipe.lm_settings.train_text and recipe.train_corpus is not None
+        return {
+            "lm": recipe.lm.described(),
+            "text": [_stamp(_text_file(file)) for file in recipe.lm_settings.text],
+            "rules": recipe.text.model_dump(mode="json"),
+            "train": self._fingerprint("train") if uses_train else None,
+        }
+
+    def _language_model(self, folder: RunFolder) -> LanguageModel:
+        assert self.recipe.lm is not None
+        trainer: LanguageModelTrainer = self.recipe.lm.build()
+        place, inputs = self.folder / "lm", self._lm_inputs()
+        assert inputs is not None
+        if folder.inputs("lm") != json.loads(json.dumps(inputs)) or not place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+            self.reporter.say(f"building the language model {self.recipe.lm.use}")
+            with (
+                self.reporter.progress("reading text") as advance,
+                folder_written_whole(place) as beside,
+            ):
+                trainer.train(self._lm_lines(advance), beside)
+            folder.done("lm", inputs)
+        return trainer.load(place)
+
+    def _lm_lines(self, advance: Advance) -> Iterator[str]:
+        """Lines of the recipe's texts and training transcripts, under the text rules."""
+        rules = TextRules(self.recipe.text)
+        done = 0
+        for file in self.recipe.lm_settings.text:
+            for line in read_lines(file):
+                done += 1
+                if done % 1000 == 0:
+                    advance(done, None, "")
+                if text := rules.normalize(line):
+                    yield text
+        if self.recipe.lm_settings.train_text and self.recipe.train_corpus:
+            yield from filter(None, map(rules.normalize, self._store("train").texts))
+
+    def _tuned(self, folder: RunFolder, decoder: Tunable) -> dict[str, float]:
+        """The weights found on the validation part; none where there is no such part."""
+        inputs = self._decoder_inputs(folder)
+        if inputs["tune"] is None or not decoder.tunable:
+            return {}
+        place = self.folder / "tuning" / f"{self._decoder_name}.json"
+        stage = f"tune {self._decoder_name}"
+        if not folder.is_done(stage, inputs, place):
+            stored = load_emissions(self._emit(folder, VALIDATION))
+            references = self._references(VALIDATION)
+            with self.reporter.progress(f"tuning {self._decoder_name}") as advance:
+                count = self.recipe.tune.utterances
+                found = tune(stored, references, decoder, utterances=count, advance=advance)
+            write_json(place, asdict(found))
+            folder.done(stage, inputs)
+        found_settings: dict[str, float] = json.loads(place.read_text("utf-8"))["best"]["settings"]
+        self._tell_tuned(json.loads(place.read_text("utf-8")))
+        return found_settings
+
+    def _tell_tuned(self, found: Mapping[str, Any]) -> None:
+        weights = ", ".join(
+            f"{name} {each:.3g}" for name, each in found["best"]["settings"].items()
+        )
+        edges = ", ".join(found["edges"])
+        self.reporter.say(
+            f"{self._decoder_name}: {weights}: the best of {len(found['points'])} settings on "
+            f"{found['utterances']} utterances of {VALIDATION}, WER {found['best']['wer']:.4f}"
+            + (f"; at the edge of what was searched: {edges}" if edges else "")
+        )
 
     def _emit(self, folder: RunFolder, name: str) -> Path:
         place = self.folder / "emissions" / f"{name}.safetensors"
@@ -375,6 +491,12 @@ def _frames_needed(labels: Sequence[int]) -> int:
     return len(labels) + alike
 
 
+def _text_file(file: Path) -> Path:
+    if file.is_file():
+        return file
+    raise DataError(f"{file}: no such text file", hint="[lm] text names files, plain or .gz")
+
+
 def _stamp(file: Path) -> list[int | str]:
     """Changes when the file does."""
     status = file.stat()
@@ -383,9 +505,7 @@ def _stamp(file: Path) -> list[int | str]:
 
 def _empty(folder: Path) -> None:
     """Take away what an earlier training left in a run's folder, and nothing else."""
-    import shutil  # noqa: PLC0415
-
-    for name in ("checkpoints", "tensorboard", "emissions", "decoded"):
+    for name in ("checkpoints", "tensorboard", "emissions", "decoded", "tuning"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in ("model.safetensors", "metrics.jsonl", "scores.json", "report.html"):
         (folder / name).unlink(missing_ok=True)

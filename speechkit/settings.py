@@ -108,6 +108,13 @@ class TrainSettings(Config):
     threads: int = Field(0, ge=0, description="CPU threads; 0: the cores this process may use")
 
 
+class TuneSettings(Config):
+    """[tune]: the decoder's weights are searched on the validation part, never on a test."""
+
+    enabled: bool = Field(default=True, description="search them; else the recipe's are used")
+    utterances: int = Field(200, gt=0, description="of the validation part, decoded at most")
+
+
 class LanguageModelSettings(Config):
     """Keys of [lm] beside those of the language model."""
 

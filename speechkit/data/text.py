@@ -1,9 +1,13 @@
 """One set of rules for every text of a run: transcripts, LM text, references, hypotheses."""
 
+import gzip
 import re
 import unicodedata
+import zlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from speechkit.errors import DataError
 from speechkit.settings import TextSettings
@@ -100,3 +104,18 @@ class _Table(dict[int, str]):
         self.outside.add(character)
         self.new.add(character)
         return " " if self._settings.outside == "space" else ""
+
+
+def read_lines(file: Path) -> Iterator[str]:
+    """Lines of a text file in UTF-8, plain or gzipped.
+
+    Raises:
+        DataError: it cannot be read, is not UTF-8, or is a gzip file that is cut off.
+    """
+    try:
+        with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8") as lines:
+            yield from lines
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{file}: cannot be read as text: {error}", hint="UTF-8, or .gz of it"
+        ) from None

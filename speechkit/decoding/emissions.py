@@ -1,7 +1,7 @@
 """Emissions of a whole corpus in one file, so that decoding again needs no model."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,21 @@ class StoredEmissions:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def select(self, chosen: Sequence[int]) -> "StoredEmissions":
+        """The utterances at these places, in the order given."""
+        ends = self.lengths.cumsum(0)
+        spans = [
+            slice(int(ends[index] - self.lengths[index]), int(ends[index])) for index in chosen
+        ]
+        times = self.frame_times
+        return StoredEmissions(
+            tuple(self.ids[index] for index in chosen),
+            torch.cat([self.log_probs[span] for span in spans]),
+            self.lengths[list(chosen)],
+            self.frame_shift_seconds,
+            None if times is None else torch.cat([times[span] for span in spans]),
+        )
 
     def batches(self, size: int) -> Iterator[Emissions]:
         """`size` utterances at a time, in order."""

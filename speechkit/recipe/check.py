@@ -29,6 +29,7 @@ from speechkit.settings import (
     RecipeSettings,
     TextSettings,
     TrainSettings,
+    TuneSettings,
 )
 
 C = TypeVar("C", bound=Config)
@@ -44,6 +45,7 @@ TABLES = (
     "model",
     "train",
     "lm",
+    "tune",
     "decoder",
 )
 CORPORA = ("train", "validation", "test")
@@ -98,6 +100,7 @@ class Checking:
         data = self._settings(DataSettings, "data", root)
         text = self._settings(TextSettings, "text", root, is_required=True)
         train = self._settings(TrainSettings, "train", root)
+        tune = self._settings(TuneSettings, "tune", root)
         train_corpus, validation_corpus, test_corpora = self._corpora(root)
         features, features_settings = self._part("features", root, FeaturesSettings)
         augment = self._augment(root)
@@ -116,7 +119,7 @@ class Checking:
         self._purpose(root)
         if not (settings and data and text and train and features and features_settings and units):
             return None
-        if not (units and model and model_settings and lm_settings and decoder):
+        if not (units and model and model_settings and lm_settings and decoder and tune):
             return None
         return Recipe(
             settings=settings,
@@ -132,6 +135,7 @@ class Checking:
             model=model,
             model_settings=model_settings,
             train=train,
+            tune=tune,
             lm=lm,
             lm_settings=lm_settings,
             decoder=decoder,

@@ -16,6 +16,7 @@ from speechkit.settings import (
     RecipeSettings,
     TextSettings,
     TrainSettings,
+    TuneSettings,
 )
 
 
@@ -69,6 +70,7 @@ class Recipe:
     model: Choice
     model_settings: ModelSettings
     train: TrainSettings
+    tune: TuneSettings
     lm: Choice | None
     lm_settings: LanguageModelSettings
     decoder: Choice
@@ -88,6 +90,7 @@ class Recipe:
         for name, corpus in self.test_corpora.items():
             tables.append(corpus._to_toml(f"[corpus.test.{toml_key(name)}]"))
         tables.append(toml_table("[data]", _dumped(self.data)))
+        tables.append(toml_table("[tune]", _dumped(self.tune)))
         tables.append(toml_table("[text]", _dumped(self.text)))
         tables.append(self.features._to_toml("[features]", self.features_settings))
         tables += [each._to_toml("[[augment]]") for each in self.augment]
