@@ -82,6 +82,11 @@ class Emissions:
         if self.frame_times is not None and self.frame_times.shape != self.log_probs.shape[:2]:
             raise ValueError(f"frame times are (B, T), not {tuple(self.frame_times.shape)}")
 
+    def cpu(self) -> "Emissions":
+        """The same in main memory."""
+        times = None if self.frame_times is None else self.frame_times.cpu()
+        return Emissions(self.log_probs.cpu(), self.lengths.cpu(), self.frame_shift_seconds, times)
+
     def start_seconds(self, row: int, frame: int) -> float:
         """When `frame` of `row` begins."""
         if self.frame_times is None:

@@ -18,7 +18,7 @@ DEFECT = 1
 INTERRUPTED = 128 + 2  # as a shell tells SIGINT
 
 COMMANDS = {
-    "run": ("speechkit.cli.run:run", "Carry out a recipe: train, decode, score, report."),
+    "run": ("speechkit.cli.run:run", "Carry out a recipe: train, decode and score."),
     "transcribe": ("speechkit.cli.transcribe:transcribe", "Write what is said in a recording."),
     "recipe": ("speechkit.cli.recipe:app", "Check a recipe, or show it with every default."),
     "plugins": ("speechkit.cli.plugins:app", "List the parts that plugins offer, or show one."),

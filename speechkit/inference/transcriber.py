@@ -74,11 +74,7 @@ class Transcriber:
     def _emit(self, samples: Samples) -> Emissions:
         values: Tensor = torch.from_numpy(np.ascontiguousarray(samples))[None].to(self.device)
         lengths = torch.tensor([len(samples)], device=self.device)
-        found = self.recogniser.emissions(values, lengths, bf16=self.bf16)
-        times = None if found.frame_times is None else found.frame_times.cpu()
-        return Emissions(
-            found.log_probs.cpu(), found.lengths.cpu(), found.frame_shift_seconds, times
-        )
+        return self.recogniser.emissions(values, lengths, bf16=self.bf16).cpu()
 
 
 def read_and_transcribe(transcriber: Transcriber, file: str) -> tuple[Hypothesis, float]:

@@ -166,7 +166,8 @@ class Training:
                 shown = self._step(batch.to(self.device), done, metrics)
                 self.position = replace(self.position, batch=number + 1)
                 advance(number + 1, len(batches), shown)
-                if time.monotonic() - saved > 60 * self.settings.checkpoint_minutes:
+                due = time.monotonic() - saved > 60 * self.settings.checkpoint_minutes
+                if due and number + 1 < len(batches):  # after the last one there is more to do
                     self._save()
                     saved = time.monotonic()
         took = time.monotonic() - began
@@ -299,7 +300,7 @@ class Training:
             loss += float(losses["loss"].sum())
             count += int(batch.label_lengths.sum())
             emissions = self.recogniser.emissions(batch.values, batch.lengths, bf16=self.bf16)
-            found = self.decoder(emissions)
+            found = self.decoder(emissions.cpu() if self.decoder.device == "cpu" else emissions)
             texts = [examples.texts[index] for index in examples.chosen[places]]
             pairs += [(text, best[0].text) for text, best in zip(texts, found, strict=True)]
         shown = tuple(pairs[:: max(1, len(pairs) // _EXAMPLES)][:_EXAMPLES])
