@@ -1,0 +1,277 @@
+"""What surrounds the compiled search: its arrays, and hypotheses made of what it found."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechkit import DataError, Hypothesis, Vocabulary
+from speechkit_beam.backtrace import compact, hypothesis, read_path
+from speechkit_beam.compiling import said_if_slow
+from speechkit_beam.lexicon import alphabet_of, lexicon_of
+from speechkit_beam.lm import START
+from speechkit_beam.records import (
+    BUCKETS,
+    ENTRY,
+    HYPOTHESIS,
+    LONGEST,
+    PROGRESS,
+    ROOT,
+    SLOT,
+    TALLY,
+    Records,
+    Settings,
+    Work,
+    array_of,
+)
+from speechkit_beam.search import advance, finish
+
+if TYPE_CHECKING:
+    from speechkit_beam.beam import BeamConfig
+    from speechkit_lm import NgramArrays
+
+_FIRST_ENTRIES = 1 << 14  # of a trace
+_ROUNDING = 1e-2  # log probabilities may be so much more than 0
+_USUAL_LENGTH = 6  # characters an unknown word may have before they cost more
+
+
+@dataclass
+class SearchState:
+    """An utterance of which some frames were read.
+
+    beam      (K,) the hypotheses
+    trace     (A,) how they came about
+    progress  (1,) where the search stands
+    loudest   most probable label of each frame, piece by piece
+    times     start of each frame, piece by piece, where frames were dropped
+    """
+
+    beam: Records
+    trace: Records
+    progress: Records
+    frame_shift_seconds: float
+    loudest: list[NDArray[np.int32]] = field(default_factory=list)
+    times: list[NDArray[np.float32]] = field(default_factory=list)
+
+
+class Search:
+    """A search with its settings, lexicon and language model; states and threads share it."""
+
+    def __init__(self, config: "BeamConfig", vocabulary: Vocabulary, language_model: Any) -> None:  # noqa: ANN401 - NgramModel or None
+        closed = config.vocabulary == "closed"
+        if config.lm_weight == 0 and not closed:
+            language_model = None  # its words, too: they would be another language model
+        if closed and language_model is None:
+            raise DataError(
+                "a closed vocabulary is the language model's, and there is none",
+                hint='add [lm] to the recipe, or take vocabulary = "open"',
+            )
+        self._lm = _arrays(language_model)
+        self._start = int(self._lm.next_state[START])
+        alphabet = alphabet_of(vocabulary)
+        known = language_model is not None
+        oov_penalty = config.oov_penalty if known else 0.0
+        self._nodes = lexicon_of(
+            language_model,
+            alphabet.characters,
+            lm_weight=config.lm_weight,
+            oov_penalty=oov_penalty,
+            look_ahead=config.look_ahead,
+            hotwords=_weights(config),
+            closed=closed,
+        )
+        self._labels = alphabet.labels
+        self._spelling = alphabet.spelling
+        self._nbest = config.nbest
+        self._settings = Settings(
+            beam=config.beam,
+            worst=math.exp(-config.threshold),
+            least=math.exp(config.token_threshold),
+            top_k=min(config.top_k, len(vocabulary)),
+            lm_weight=config.lm_weight if known else 0.0,
+            word_factor=math.exp(config.word_bonus),
+            oov=np.exp(oov_penalty * np.maximum(1.0, np.arange(LONGEST + 1) / _USUAL_LENGTH)),
+            closed=closed,
+            summed=config.scores == "summed",
+            lattice=False,
+        )
+        self._spare: SimpleQueue[Work] = SimpleQueue()
+
+    def begin(self, frame_shift_seconds: float) -> SearchState:
+        """A state with one hypothesis: nothing was said."""
+        beam = array_of(self._settings.beam, HYPOTHESIS)
+        beam["place"][0] = ROOT
+        beam["state"][0] = self._start
+        beam["last"][0] = self._labels.boundary
+        beam["blank"][0] = 1.0
+        beam["potential"][0] = self._nodes["potential"][ROOT]
+        beam["reach"][0] = self._nodes["reach"][ROOT]
+        beam["end_factor"][0] = -1.0
+        progress = array_of(1, PROGRESS)
+        progress["kept"] = progress["traced"] = 1
+        trace = array_of(_FIRST_ENTRIES + 2 * self._settings.beam, ENTRY)
+        return SearchState(beam, trace, progress, frame_shift_seconds)
+
+    def step(
+        self,
+        state: SearchState,
+        log_probs: NDArray[np.float32],
+        times: NDArray[np.float32] | None,
+    ) -> None:
+        """Read (T, V) frames."""
+        labels = len(self._spelling.parts)
+        if log_probs.ndim != 2 or log_probs.shape[1] != labels:
+            raise DataError(
+                f"emissions of shape {log_probs.shape}, the vocabulary has {labels} labels",
+                hint="decode with the vocabulary of the model that made them",
+            )
+        if not len(log_probs):
+            return
+        if not log_probs.max() <= _ROUNDING:  # nor is NaN
+            raise DataError(
+                f"emissions that are not log probabilities: the highest is {log_probs.max()}",
+                hint="look at the model that made them",
+            )
+        probs = np.exp(log_probs, dtype=np.float32)
+        read = 0
+        work = self._work()
+        with said_if_slow():
+            while True:
+                read = advance(
+                    probs,
+                    read,
+                    self._settings,
+                    self._labels,
+                    self._nodes,
+                    self._lm,
+                    state.beam,
+                    state.trace,
+                    state.progress,
+                    work,
+                )
+                if read == len(probs):
+                    break
+                _make_room(state)
+        self._spare.put(work)
+        state.loudest.append(probs.argmax(axis=1).astype(np.int32))
+        if times is not None:
+            state.times.append(times)
+
+    def end(self, state: SearchState) -> list[Hypothesis]:
+        """The hypotheses, best first; the state stays as it is."""
+        count = int(state.progress["kept"][0])
+        scores, whole = np.empty(count), np.empty(count, np.bool_)
+        finish(
+            self._settings,
+            self._nodes,
+            self._lm,
+            state.beam,
+            state.progress,
+            scores,
+            whole,
+        )
+        best = np.lexsort((-scores, ~whole))[: self._nbest]
+        loudest = np.concatenate(state.loudest) if state.loudest else np.zeros(0, np.int32)
+        return [
+            self._hypothesis(
+                state,
+                int(state.beam["trace"][at]),
+                loudest,
+                float(scores[at]),
+                whole=bool(whole[at]),
+            )
+            for at in best
+        ]
+
+    def _hypothesis(
+        self,
+        state: SearchState,
+        entry: int,
+        loudest: NDArray[np.int32],
+        score: float,
+        *,
+        whole: bool,
+    ) -> Hypothesis:
+        path = np.empty((4, len(loudest)), np.int32)
+        count = read_path(state.trace, entry, loudest, path)
+        path = path[:, :count][:, ::-1]
+        log_probs = np.log(np.maximum(state.trace["prob"][path[3]], 1e-30))
+        shift = state.frame_shift_seconds
+        times = np.concatenate(state.times) if state.times else None
+
+        def seconds(first: int, end: int) -> tuple[float, float]:
+            if times is None:
+                return first * shift, end * shift
+            over = float(times[end - 1]) + shift
+            return float(times[first]), min(over, float(times[end])) if end < len(times) else over
+
+        return hypothesis(
+            self._spelling, score, path[:3].tolist(), log_probs.tolist(), seconds, whole=whole
+        )
+
+    def _work(self) -> Work:
+        """Work space no other thread uses."""
+        try:
+            return self._spare.get_nowait()
+        except Empty:
+            return _work(self._settings, len(self._spelling.parts))
+
+
+def _weights(config: "BeamConfig") -> Mapping[str, float]:
+    """Each hotword's weight; a phrase counts word by word."""
+    given = config.hotwords
+    pairs = (
+        given.items() if isinstance(given, dict) else ((x, config.hotword_weight) for x in given)
+    )
+    return {word: weight for phrase, weight in pairs for word in phrase.split()}
+
+
+def _arrays(language_model: Any) -> "NgramArrays":  # noqa: ANN401 - NgramModel or None
+    """The model's arrays; without a model, those of one to which all words are equal."""
+    from speechkit_lm import NgramArrays  # noqa: PLC0415 - Arrow is slow to import
+
+    if language_model is None:
+        return NgramArrays(
+            word=np.arange(3, dtype=np.int32),
+            log_prob=np.zeros(3, np.float32),
+            next_state=np.full(3, -1, np.int32),
+            backoff=np.zeros(0, np.float32),
+            back=np.zeros(0, np.int32),
+            first_child=np.zeros(1, np.int32),
+        )
+    arrays = getattr(language_model, "arrays", None)
+    if arrays is None:
+        raise DataError(
+            f"{getattr(language_model, 'path', language_model)}: the decoder beam searches n-gram "
+            "arrays, which this language model does not have",
+            hint="give it the ARPA file the KenLM binary was made from, or decode with kenlm",
+        )
+    return NgramArrays(*(np.ascontiguousarray(each) for each in arrays))
+
+
+def _work(settings: Settings, labels: int) -> Work:
+    candidates = settings.beam * (settings.top_k + 1)
+    rank = np.zeros(candidates + 1)
+    return Work(
+        tally=array_of(1, TALLY),
+        candidates=array_of(candidates, HYPOTHESIS),
+        rank=rank,
+        rank_bits=rank.view(np.int64),
+        buckets=np.zeros(BUCKETS, np.int32),
+        table=array_of(1 << (2 * candidates - 1).bit_length(), SLOT),
+        chosen=np.zeros((2, labels), np.int32),
+    )
+
+
+def _make_room(state: SearchState) -> None:
+    """Drop entries of hypotheses that are gone; double the trace where that does not help much."""
+    size = len(state.trace)
+    compact(state.trace, state.beam, state.progress, np.zeros(size, np.int32))
+    if state.progress["traced"][0] > size // 2:
+        longer = array_of(2 * size, ENTRY)
+        longer[:size] = state.trace
+        state.trace = longer
