@@ -12,6 +12,6 @@ test-gpu:
 
 lint:
 	ruff check . && ruff format --check . && lint-imports && \
-	mypy -p speechkit -p speechkit_augment -p speechkit_beam -p speechkit_corpora \
+	mypy -p speechkit -p speechkit_augment -p speechkit_beam -p speechkit_bilstm -p speechkit_corpora \
 	  -p speechkit_features -p speechkit_greedy -p speechkit_lm -p speechkit_n2 \
 	  -p speechkit_ngram -p speechkit_units

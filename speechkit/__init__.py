@@ -1,5 +1,6 @@
 """Speech recognition from parts that plug together: what a plugin author imports."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from speechkit.component import Component, Config, Field, RecipePath, hookimpl
@@ -28,12 +29,14 @@ from speechkit.interfaces import (
 
 if TYPE_CHECKING:
     from speechkit.ctc import CTCModel, ctc_loss, length_mask
+    from speechkit.recurrent import BidirectionalLSTM
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AcousticModel",
     "Augmentation",
+    "BidirectionalLSTM",
     "CTCModel",
     "Component",
     "Config",
@@ -61,10 +64,16 @@ __all__ = [
 ]
 
 
+_NEED_TORCH = {
+    "BidirectionalLSTM": "speechkit.recurrent",
+    "CTCModel": "speechkit.ctc",
+    "ctc_loss": "speechkit.ctc",
+    "length_mask": "speechkit.ctc",
+}
+
+
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute is anything
     """What needs torch is imported on first use: `speechkit --help` must not wait for it."""
-    if name in {"CTCModel", "ctc_loss", "length_mask"}:
-        from speechkit import ctc  # noqa: PLC0415
-
-        return getattr(ctc, name)
+    if module := _NEED_TORCH.get(name):
+        return getattr(import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

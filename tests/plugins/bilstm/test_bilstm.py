@@ -1,0 +1,80 @@
+"""The networks of LSTMs: as published, and padding never changes a row."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from speechkit import BidirectionalLSTM
+from speechkit_bilstm.model import BiLSTM, BiLSTMConfig
+from speechkit_n2.blstm import N2BLSTM, N2BLSTMConfig
+
+
+def count(module: nn.Module) -> int:
+    return sum(each.numel() for each in module.parameters())
+
+
+def test_n2_blstm_is_as_large_as_published():
+    with torch.device("meta"):
+        net = N2BLSTM(N2BLSTMConfig(), num_features=193, num_labels=32)
+    assert count(net) == 74_367_872
+    assert net.lstm.ahead[0].input_size == 1600
+
+
+def test_bilstm_has_the_published_layers():
+    net = BiLSTM(BiLSTMConfig(), num_features=13, num_labels=35)
+    reference = nn.LSTM(13, 128, num_layers=2, bidirectional=True)
+    assert count(net) == count(reference) + 256 * 35 + 35
+
+
+def test_equal_to_a_packed_bidirectional_lstm():
+    torch.manual_seed(0)
+    ours = BidirectionalLSTM(5, 4, layers=2)
+    theirs = nn.LSTM(5, 4, num_layers=2, bidirectional=True, batch_first=True)
+    for layer in range(2):
+        for part, suffix in ((ours.ahead, ""), (ours.back, "_reverse")):
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                weight = getattr(theirs, f"{name}_l{layer}{suffix}")
+                getattr(part[layer], f"{name}_l0").data.copy_(weight.data)
+    values, lengths = torch.randn(3, 9, 5), torch.tensor([9, 4, 1])
+    packed = pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False)
+    expected, _ = pad_packed_sequence(theirs(packed)[0], batch_first=True)
+    assert torch.allclose(ours(values, lengths), expected, atol=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=4), st.integers(0, 9), st.integers(0, 2))
+def test_batched_equals_one_by_one_whatever_the_padding(lengths, extra, which):
+    torch.manual_seed(0)
+    if which < 2:
+        net = BiLSTM(BiLSTMConfig(units=6, stack=which + 1), num_features=8, num_labels=5)
+    else:
+        small = N2BLSTMConfig(units=6, layers=2, channels=(2, 2, 3))
+        net = N2BLSTM(small, num_features=8, num_labels=5)
+    net.eval()
+    rows = [torch.randn(length, 8) for length in lengths]
+    batch = torch.zeros(len(rows), max(lengths) + extra, 8)
+    for index, row in enumerate(rows):
+        batch[index, : len(row)] = row
+    with torch.no_grad():
+        together, frames = net(batch, torch.tensor(lengths))
+        for index, row in enumerate(rows):
+            assert frames[index] == -(-len(row) // net.subsampling)
+            if len(row):
+                alone, _ = net(row[None], torch.tensor([len(row)]))
+                assert torch.allclose(together[index, : frames[index]], alone[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_ctc_is_given_true_lengths_but_for_the_switch(padded):
+    config = N2BLSTMConfig(units=6, layers=1, channels=(2, 2, 3), padded_lengths=padded)
+    torch.manual_seed(0)
+    net = N2BLSTM(config, num_features=8, num_labels=5).eval()
+    features = torch.zeros(1, 60, 8)
+    features[:, :20] = torch.randn(20, 8)
+    labels, two = torch.tensor([[1, 2]]), torch.tensor([2])
+    whole = net.loss(features, torch.tensor([20]), labels, two)["loss"]
+    cut = net.loss(features[:, :20], torch.tensor([20]), labels, two)["loss"]
+    assert torch.allclose(whole, cut, atol=1e-5) != padded
