@@ -15,7 +15,7 @@ def compact(trace: Records, beam: Records, progress: Records, number: Array) -> 
 
     Args:
         trace: (A,) changed in place.
-        beam: (K,) its `trace` is numbered anew.
+        beam: (K,) its `entry` is numbered anew.
         progress: (1,) `traced` is set.
         number: (A,) int32, work space.
     """
@@ -23,7 +23,7 @@ def compact(trace: Records, beam: Records, progress: Records, number: Array) -> 
     for entry in range(now.traced):
         number[entry] = 0
     for at in range(now.kept):
-        number[beam[at].trace] = 1
+        number[beam[at].entry] = 1
     for entry in range(now.traced - 1, 0, -1):
         if number[entry]:
             number[trace[entry].parent] = 1
@@ -38,41 +38,61 @@ def compact(trace: Records, beam: Records, progress: Records, number: Array) -> 
             trace[to].other = number[trace[to].other]
             to += 1
     for at in range(now.kept):
-        beam[at].trace = number[beam[at].trace]
+        beam[at].entry = number[beam[at].entry]
     now.traced = to
 
 
 @compiled
-def read_path(trace: Records, entry: int, loudest: Array, path: Array) -> int:
+def walk(trace: Records, entry: int, path: Array, joins: Array) -> tuple[int, int]:
     """Follow a hypothesis back to its beginning.
 
     Args:
         trace: (A,) of the search.
         entry: where the hypothesis stands.
-        loudest: (T,) most probable label of each frame.
-        path: (4, at least as many as labels) int32, is given: labels, last first; the frames they
-            begin in; the frames they end before; their entries.
+        path: (at least as many as labels,) int32, is given the entries of labels, last first.
+        joins: (2, any size) int32, is given how far `path` was at each join, and its entry.
 
     Returns:
-        How many labels.
+        How many labels; how many joins, of which those with no room are not given.
     """
     count = 0
-    following = len(loudest)
+    met = 0
     while entry > 0:
-        label = trace[entry].label
-        if label != JOIN:
-            first = trace[entry].frame
-            end = first + 1
-            while end < following and loudest[end] == label:
-                end += 1
-            path[0, count] = label
-            path[1, count] = first
-            path[2, count] = end
-            path[3, count] = entry
+        if trace[entry].label == JOIN:
+            if met < joins.shape[1]:
+                joins[0, met] = count
+                joins[1, met] = entry
+            met += 1
+        else:
+            path[count] = entry
             count += 1
-            following = first
         entry = trace[entry].parent
-    return count
+    return count, met
+
+
+@compiled
+def spans(trace: Records, path: Array, loudest: Array, found: Array) -> None:
+    """When labels are spoken.
+
+    Args:
+        trace: (A,) of the search.
+        path: (U,) their entries, last first.
+        loudest: (T,) most probable label of each frame.
+        found: (3, U) int32, is given the labels, the frames they begin in, and the frames they end
+            before, first label first: a label lasts while it is the most probable one.
+    """
+    following = len(loudest)
+    last = len(path) - 1
+    for at in range(len(path)):
+        label = trace[path[at]].label
+        first = trace[path[at]].frame
+        end = first + 1
+        while end < following and loudest[end] == label:
+            end += 1
+        found[0, last - at] = label
+        found[1, last - at] = first
+        found[2, last - at] = end
+        following = first
 
 
 @dataclass(frozen=True)

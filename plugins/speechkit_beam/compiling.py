@@ -72,25 +72,30 @@ def _jit(function: Function, **options: Any) -> Function:  # noqa: ANN401 - numb
         numba.config.CACHE_DIR = usual
 
 
+_called: list[bool] = []
+
+
 @contextmanager
-def said_if_slow() -> Iterator[None]:
-    """A line on stderr where the first call takes seconds, so that nobody thinks it hangs."""
-    if not COMPILED:
+def first_call() -> Iterator[None]:
+    """Around the search: the first time in a process, say on stderr why it takes long.
+
+    Compiling takes half a minute where it was not done before; nobody shall think it hangs.
+    """
+    first, timer = not _called, None
+    _called[:] = [True]
+    if first and not COMPILED:
         _log.warning(
-            "numba is not installed: the search is interpreted, a few hundred times slower; "
-            "pip install numba"
+            "numba is not installed: the beam search is interpreted, a few hundred times "
+            "slower; pip install numba"
         )
-        yield
-        return
-    kept = f"kept in {_FOLDER}" if _FOLDER else "not kept: no folder for it can be written"
-    timer = threading.Timer(
-        _SAY_AFTER_SECONDS,
-        _log.warning,
-        ["compiling the beam search, which takes half a minute; %s", kept],
-    )
-    timer.daemon = True
-    timer.start()
+    elif first:
+        kept = f"kept in {_FOLDER}" if _FOLDER else "not kept: no folder can be written"
+        said = "compiling the beam search, which takes half a minute; %s"
+        timer = threading.Timer(_SAY_AFTER_SECONDS, _log.warning, [said, kept])
+        timer.daemon = True
+        timer.start()
     try:
         yield
     finally:
-        timer.cancel()
+        if timer is not None:
+            timer.cancel()

@@ -27,7 +27,7 @@ def step(lm: Any, state: int, word: int) -> tuple[float, int]:  # noqa: ANN401 -
     while state >= 0:
         child = find(lm.word, lm.first_child[state], lm.first_child[state + 1], word)
         if child >= 0:
-            return backed_off + lm.log_prob[child], lm.next_state[child]
-        backed_off += lm.backoff[state]
+            return backed_off + float(lm.log_prob[child]), lm.next_state[child]
+        backed_off += float(lm.backoff[state])
         state = lm.back[state]
-    return backed_off + lm.log_prob[word], lm.next_state[word]
+    return backed_off + float(lm.log_prob[word]), lm.next_state[word]

@@ -82,9 +82,9 @@ HYPOTHESIS = np.dtype(
         ("end_factor", np.float64),  # what the end of the word brings; negative: not known yet
         ("best", np.float64),  # of a candidate: the most probable way into it
         ("end_state", np.int32),  # the state then
-        ("trace", np.int32),  # entry that says how it came about
+        ("entry", np.int32),  # entry that says how it came about
         ("added", np.int32),  # of a candidate: what its best way added, a label or KEPT
-        ("merged", np.int32),  # of a candidate: its other histories
+        ("merged", np.int32),  # of a candidate: the last of its other histories; -1 for none
     ],
     align=True,
 )
@@ -98,6 +98,18 @@ ENTRY = np.dtype(
         ("label", np.int32),  # what was added; or JOIN
         ("frame", np.int32),  # when
         ("prob", np.float32),  # of the label in that frame; of a JOIN, of `other` over the best's
+    ],
+    align=True,
+)
+
+# (M,) a history that led to a candidate, but not the best one.
+MERGED = np.dtype(
+    [
+        ("history", np.int64),  # see ENTRY
+        ("best", np.float64),  # probability of this way
+        ("entry", np.int32),  # entry it comes from
+        ("added", np.int32),  # what it added, a label or KEPT
+        ("next", np.int32),  # another one of the same candidate; -1 for the last
     ],
     align=True,
 )
@@ -120,6 +132,7 @@ TALLY = np.dtype(
     [
         ("number", np.int64),  # of the frame, counted over all utterances: see SLOT
         ("used", np.int64),  # candidates
+        ("merged", np.int64),  # histories that are not their best
         ("above", np.int64),  # of them in bucket `cut` and better ones
         ("cut", np.int64),  # lowest bucket that may survive
         ("inside", np.int64),  # labels to try that go on with a word
@@ -138,6 +151,7 @@ class Work(NamedTuple):
     rank, rank_bits  (C + 1,) float64 and the same memory as int64: (blank + label) * potential
     buckets          (BUCKETS,) int32, candidates by rank
     table            (power of 2,) SLOT
+    merged           (M,) MERGED
     chosen           (2, V) int32, labels to try, most probable first: those that go on with a
                      word, those that begin one
     """
@@ -148,6 +162,7 @@ class Work(NamedTuple):
     rank_bits: Array
     buckets: Array
     table: Records
+    merged: Records
     chosen: Array
 
 

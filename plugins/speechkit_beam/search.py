@@ -21,6 +21,7 @@ from speechkit_beam.records import (
     BLANK,
     BUCKETS,
     EDGES,
+    JOIN,
     KEPT,
     LENGTH_AT,
     LONGEST,
@@ -39,6 +40,7 @@ _MASK = (1 << LENGTH_AT) - 1
 _MIX_1 = 0x1E3779B97F4A7C15
 _MIX_2 = 0x3F58476D1CE4E5B9
 _MIX_3 = 0x14D049BB133111EB
+_LOOK_BACK = 8  # joins
 _FLOOR = 1e-30  # of probabilities: a model that is too sure ends no hypothesis
 
 
@@ -74,7 +76,7 @@ def advance(
     """
     now = progress[0]
     tally = work.tally[0]
-    room = len(trace) - settings.beam
+    room = len(trace) - settings.beam - 2 * len(work.merged)
     for frame in range(start, len(probs)):
         if now.traced > room:
             return frame
@@ -85,8 +87,8 @@ def advance(
         else:
             _stay(row, settings, beam, now, work)
             for source in range(now.kept):
-                _extend_word(beam[source], row, settings, labels, nodes, work)
-                _end_word(beam[source], source, row, settings, labels, nodes, lm, work)
+                _extend_word(beam[source], row, settings, labels, nodes, trace, work)
+                _end_word(beam[source], source, row, settings, labels, nodes, lm, trace, work)
             _keep_best(row, settings, beam, trace, now, work)
         now.frame += 1
     return len(probs)
@@ -99,7 +101,7 @@ def _choose_labels(
     """Sort the labels worth a try, `top_k` of them at most, most probable first."""
     count = 0
     for label in range(1, len(row)):
-        prob = row[label]
+        prob = float(row[label])
         if prob < settings.least:
             continue
         if count == settings.top_k:
@@ -159,6 +161,7 @@ def _stay(row: Array, settings: Settings, beam: Records, now: Records, work: Wor
     tally = work.tally[0]
     tally.number += 1
     tally.used = now.kept
+    tally.merged = 0
     tally.best = 0.0
     slots = len(work.table) - 1
     for at in range(now.kept):
@@ -172,6 +175,7 @@ def _stay(row: Array, settings: Settings, beam: Records, now: Records, work: Wor
         total = _either(settings.summed, hyp.blank, hyp.label)
         hyp.best = total
         hyp.added = KEPT
+        hyp.merged = -1
         work.rank[at] = total * hyp.potential
         tally.best = max(tally.best, work.rank[at])
         slot = _slot(hyp.place, hyp.state, hyp.last) & slots
@@ -189,7 +193,13 @@ def _stay(row: Array, settings: Settings, beam: Records, now: Records, work: Wor
 
 @inlined
 def _extend_word(
-    source: Records, row: Array, settings: Settings, labels: Labels, nodes: Records, work: Work
+    source: Records,
+    row: Array,
+    settings: Settings,
+    labels: Labels,
+    nodes: Records,
+    trace: Records,
+    work: Work,
 ) -> None:
     """Go on with the word, or begin one at the root, by the labels that do not part words."""
     tally = work.tally[0]
@@ -203,7 +213,7 @@ def _extend_word(
         if gain * source.reach < tally.cutoff:
             continue
         place = _walk(source.place, label, labels, nodes)
-        _add(source.trace, label, gain, place, source.state, settings, nodes, work)
+        _add(source.entry, label, gain, place, source.state, settings, nodes, trace, work)
 
 
 @inlined
@@ -215,6 +225,7 @@ def _end_word(
     labels: Labels,
     nodes: Records,
     lm: Array,
+    trace: Records,
     work: Work,
 ) -> None:
     """End the word by the labels that part words; those of several characters begin the next."""
@@ -239,7 +250,7 @@ def _end_word(
         elif label == labels.boundary:
             continue  # the hypothesis stays what it is: see `_stay`
         place = _walk(ROOT, label, labels, nodes)
-        _add(source.trace, label, gain, place, state, settings, nodes, work)
+        _add(source.entry, label, gain, place, state, settings, nodes, trace, work)
 
 
 @inlined
@@ -297,7 +308,7 @@ def _end(
 @inlined
 def _mixed(place: int, code: int) -> int:
     """Place outside the lexicon: hash of a spelling and one character more."""
-    mixed = ((place & _MASK) * _MIX_1 + (code + 1) * _MIX_2) & _MASK
+    mixed = ((int(place) & _MASK) * _MIX_1 + (int(code) + 1) * _MIX_2) & _MASK
     length = min(_outside(place) + 1, LONGEST)
     return OUTSIDE | (length << LENGTH_AT) | (mixed ^ (mixed >> 29))
 
@@ -311,31 +322,33 @@ def _outside(place: int) -> int:
 @inlined
 def _slot(place: int, state: int, last: int) -> int:
     """Hash of what makes hypotheses the same."""
-    mixed = ((place & _MASK) * _MIX_1 + (state + 1) * _MIX_2 + last * _MIX_3) & _MASK
-    return mixed >> 29
+    mixed = (int(place) & _MASK) * _MIX_1 + (int(state) + 1) * _MIX_2 + int(last) * _MIX_3
+    return (mixed & _MASK) >> 29
 
 
 @inlined
 def _add(
-    trace: int,
+    entry: int,
     label: int,
     gain: float,
     place: int,
     state: int,
     settings: Settings,
     nodes: Records,
+    trace: Records,
     work: Work,
 ) -> None:
     """Add a candidate, or a way into one that is there.
 
     Args:
-        trace: entry of the hypothesis it extends.
+        entry: of the trace, of the hypothesis it extends.
         label: what is added.
         gain: probability of this way.
         place: where it leads to.
         state: of the language model, then.
         settings: as the user chose.
         nodes: the lexicon.
+        trace: how hypotheses came about.
         work: of this frame.
     """
     if place < OUTSIDE:
@@ -354,10 +367,12 @@ def _add(
         known = work.candidates[at]
         if known.place == place and known.state == state and known.last == label:
             known.label = _either(settings.summed, known.label, gain)
+            if settings.lattice:
+                _remember(known, entry, label, gain, trace, work)
             if gain > known.best:
                 known.best = gain
                 known.added = label
-                known.trace = trace
+                known.entry = entry
             total = _either(settings.summed, known.blank, known.label)
             _rank(at, work.rank_bits[at], total * potential, settings, work)
             return
@@ -375,10 +390,47 @@ def _add(
     fresh.potential = potential
     fresh.reach = float(nodes[place].reach) if place < OUTSIDE else potential
     fresh.end_factor = -1.0
-    fresh.trace = trace
+    fresh.entry = entry
     fresh.best = gain
     fresh.added = label
+    fresh.merged = -1
     _rank(at, -1, gain * potential, settings, work)
+
+
+@inlined
+def _history(entry: int, added: int, trace: Records) -> int:
+    """Hash of the labels up to an entry and one more."""
+    history = trace[entry].history
+    if added == KEPT:
+        return int(history)
+    mixed = (int(history) * _MIX_1 + (int(added) + 1) * _MIX_2) & _MASK
+    return int(mixed ^ (mixed >> 29))
+
+
+@inlined
+def _remember(
+    known: Records, entry: int, label: int, gain: float, trace: Records, work: Work
+) -> None:
+    """Note the worse of two histories of a candidate, for n-best lists."""
+    tally = work.tally[0]
+    ours = _history(known.entry, known.added, trace)
+    theirs = _history(entry, label, trace)
+    if ours == theirs or tally.merged == len(work.merged):
+        return
+    other = work.merged[tally.merged]
+    if gain > known.best:
+        other.history = ours
+        other.entry = known.entry
+        other.added = known.added
+        other.best = known.best
+    else:
+        other.history = theirs
+        other.entry = entry
+        other.added = label
+        other.best = gain
+    other.next = known.merged
+    known.merged = tally.merged
+    tally.merged += 1
 
 
 @inlined
@@ -460,18 +512,66 @@ def _keep_best(
         hyp = beam[to]
         hyp.blank *= scale
         hyp.label *= scale
-        if hyp.added != KEPT:
-            entry = trace[now.traced]
-            entry.parent = hyp.trace
-            entry.other = 0
-            entry.label = hyp.added
-            entry.frame = now.frame
-            entry.prob = row[hyp.added]
-            hyp.trace = now.traced
-            now.traced += 1
+        hyp.entry = _write(hyp.entry, hyp.added, row, settings, trace, now)
+        if settings.lattice:
+            _join(hyp, row, settings, trace, now, work)
     work.buckets[tally.cut : highest + 1] = 0
     now.kept = kept
     now.log_scale += math.log(tally.best)
+
+
+@inlined
+def _write(
+    parent: int, added: int, row: Array, settings: Settings, trace: Records, now: Records
+) -> int:
+    """Write a label on the trace; the entry a hypothesis is at then."""
+    if added == KEPT:
+        return parent
+    entry = trace[now.traced]
+    if settings.lattice:
+        entry.history = _history(parent, added, trace)
+    entry.parent = parent
+    entry.other = 0
+    entry.label = added
+    entry.frame = now.frame
+    entry.prob = row[added]
+    now.traced += 1
+    return int(now.traced - 1)
+
+
+@inlined
+def _join(
+    hyp: Records, row: Array, settings: Settings, trace: Records, now: Records, work: Work
+) -> None:
+    """Write the other histories of a hypothesis on the trace: its entry is then a JOIN of them."""
+    at = hyp.merged
+    while at >= 0:
+        other = work.merged[at]
+        share = min(other.best / hyp.best, 1.0)
+        if share >= settings.worst and not _joined(hyp.entry, other.history, share, trace):
+            entry = _write(other.entry, other.added, row, settings, trace, now)
+            join = trace[now.traced]
+            join.history = trace[hyp.entry].history
+            join.parent = hyp.entry
+            join.other = entry
+            join.label = JOIN
+            join.frame = now.frame
+            join.prob = share
+            hyp.entry = now.traced
+            now.traced += 1
+        at = other.next
+
+
+@inlined
+def _joined(entry: int, history: int, share: float, trace: Records) -> bool:
+    """Whether a history is among the last few joined already: it comes anew with every frame."""
+    for _ in range(_LOOK_BACK):
+        if trace[entry].label != JOIN:
+            return False
+        if trace[trace[entry].other].history == history and trace[entry].prob >= share:
+            return True
+        entry = trace[entry].parent
+    return False
 
 
 @compiled

@@ -1,5 +1,6 @@
 """What surrounds the compiled search: its arrays, and hypotheses made of what it found."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechkit import DataError, Hypothesis, Vocabulary
-from speechkit_beam.backtrace import compact, hypothesis, read_path
-from speechkit_beam.compiling import said_if_slow
+from speechkit_beam.backtrace import compact, hypothesis, spans
+from speechkit_beam.compiling import first_call
 from speechkit_beam.lexicon import alphabet_of, lexicon_of
 from speechkit_beam.lm import START
+from speechkit_beam.nbest import Candidate, best_paths
 from speechkit_beam.records import (
     BUCKETS,
     ENTRY,
     HYPOTHESIS,
     LONGEST,
+    MERGED,
     PROGRESS,
     ROOT,
     SLOT,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from speechkit_lm import NgramArrays
 
 _FIRST_ENTRIES = 1 << 14  # of a trace
+_TRIES = 20  # paths looked at for each hypothesis of an n-best list
 _ROUNDING = 1e-2  # log probabilities may be so much more than 0
 _USUAL_LENGTH = 6  # characters an unknown word may have before they cost more
 
@@ -97,7 +101,7 @@ class Search:
             oov=np.exp(oov_penalty * np.maximum(1.0, np.arange(LONGEST + 1) / _USUAL_LENGTH)),
             closed=closed,
             summed=config.scores == "summed",
-            lattice=False,
+            lattice=config.nbest > 1,
         )
         self._spare: SimpleQueue[Work] = SimpleQueue()
 
@@ -113,7 +117,7 @@ class Search:
         beam["end_factor"][0] = -1.0
         progress = array_of(1, PROGRESS)
         progress["kept"] = progress["traced"] = 1
-        trace = array_of(_FIRST_ENTRIES + 2 * self._settings.beam, ENTRY)
+        trace = array_of(_FIRST_ENTRIES + 20 * self._settings.beam, ENTRY)
         return SearchState(beam, trace, progress, frame_shift_seconds)
 
     def step(
@@ -139,7 +143,7 @@ class Search:
         probs = np.exp(log_probs, dtype=np.float32)
         read = 0
         work = self._work()
-        with said_if_slow():
+        with first_call():
             while True:
                 read = advance(
                     probs,
@@ -174,32 +178,36 @@ class Search:
             scores,
             whole,
         )
-        best = np.lexsort((-scores, ~whole))[: self._nbest]
         loudest = np.concatenate(state.loudest) if state.loudest else np.zeros(0, np.int32)
-        return [
-            self._hypothesis(
-                state,
-                int(state.beam["trace"][at]),
-                loudest,
-                float(scores[at]),
-                whole=bool(whole[at]),
-            )
-            for at in best
+        order = np.lexsort((-scores, ~whole))
+        starts = [
+            Candidate(float(scores[at]), int(state.beam["entry"][at]), bool(whole[at]))
+            for at in (order if self._nbest > 1 else order[:1])
         ]
+        found: dict[str, Hypothesis] = {}
+        # Other histories of a hypothesis often spell the same text.
+        for score, path, is_whole in itertools.islice(
+            best_paths(state.trace, starts, len(loudest), self._nbest),
+            self._nbest * _TRIES if self._nbest > 1 else 1,
+        ):
+            made = self._hypothesis(state, path, loudest, score, whole=is_whole)
+            found.setdefault(made.text, made)
+            if len(found) == self._nbest:
+                break
+        return list(found.values())
 
     def _hypothesis(
         self,
         state: SearchState,
-        entry: int,
+        path: NDArray[np.int32],
         loudest: NDArray[np.int32],
         score: float,
         *,
         whole: bool,
     ) -> Hypothesis:
-        path = np.empty((4, len(loudest)), np.int32)
-        count = read_path(state.trace, entry, loudest, path)
-        path = path[:, :count][:, ::-1]
-        log_probs = np.log(np.maximum(state.trace["prob"][path[3]], 1e-30))
+        spoken = np.empty((3, len(path)), np.int32)
+        spans(state.trace, path, loudest, spoken)
+        log_probs = np.log(np.maximum(state.trace["prob"][path[::-1]], 1e-30))
         shift = state.frame_shift_seconds
         times = np.concatenate(state.times) if state.times else None
 
@@ -210,7 +218,7 @@ class Search:
             return float(times[first]), min(over, float(times[end])) if end < len(times) else over
 
         return hypothesis(
-            self._spelling, score, path[:3].tolist(), log_probs.tolist(), seconds, whole=whole
+            self._spelling, score, spoken.tolist(), log_probs.tolist(), seconds, whole=whole
         )
 
     def _work(self) -> Work:
@@ -262,6 +270,7 @@ def _work(settings: Settings, labels: int) -> Work:
         rank=rank,
         rank_bits=rank.view(np.int64),
         buckets=np.zeros(BUCKETS, np.int32),
+        merged=array_of(4 * settings.beam if settings.lattice else 0, MERGED),
         table=array_of(1 << (2 * candidates - 1).bit_length(), SLOT),
         chosen=np.zeros((2, labels), np.int32),
     )

@@ -294,3 +294,26 @@ def test_is_offered() -> None:
     [component] = speechkit_decoders()
     assert (component.name, component.config) == ("beam", BeamConfig)
     assert component.build(component.config(), vocabulary=LETTERS).device == "cpu"
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10_000), frames=st.integers(1, 5), weight=st.sampled_from([0.0, 0.5]))
+def test_n_best_lists_are_in_order_and_hold_the_best(
+    lm: NgramModel, seed: int, frames: int, weight: float
+) -> None:
+    log_probs = random_emissions(seed, frames, 4)
+    common = {"scores": "viterbi", "lm_weight": weight, "word_bonus": 0.7, "oov_penalty": -2.0}
+    one = Beam(BeamConfig(**common, **WIDE), vocabulary=LETTERS, language_model=lm)
+    config = BeamConfig(nbest=6, **common, **WIDE)
+    found = decode(Beam(config, vocabulary=LETTERS, language_model=lm), log_probs)
+    assert found[0] == decode(one, log_probs)[0]
+    every = texts_of(log_probs, LETTERS, max)
+    if weight:
+        every = {text: with_lm(text, value, lm, config) for text, value in every.items()}
+    else:
+        every = {text: value + 0.7 * len(text.split()) for text, value in every.items()}
+    best = sorted(every.values(), reverse=True)[:6]
+    assert len({each.text for each in found}) == len(found) == len(best)
+    # What was merged is told from its like by when it came together, not by the last blank: close.
+    assert [each.score for each in found] == sorted([each.score for each in found], reverse=True)
+    assert [each.score for each in found[:3]] == pytest.approx(best[:3], abs=0.7)
