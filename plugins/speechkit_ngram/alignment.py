@@ -1,12 +1,13 @@
-"""When in its frames a word was spoken, and how well the frames agree.
+"""When the words of a text were spoken, and how well the frames agree.
 
-The best path through the frames that spells the word (Viterbi), whichever labels spell it.
+The best path through the frames that writes the text (Viterbi), whichever labels write it. A
+prefix search adds the paths to a text, and does not know which of them was the best.
 """
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +15,12 @@ import numpy.typing as npt
 from speechkit import Vocabulary
 
 BLANK = 0
-_REMEMBERED = 20_000  # words whose graph is kept
+_NO_WORD = -1
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """The frames from the first label of a word to its last, and their agreement.
+    """A word's frames, from the first of its first label to before `end`, and their agreement.
 
     confidence  geometric mean of the posteriors the word's labels have in their frames
     """
@@ -31,96 +32,122 @@ class Spoken:
 
 @dataclass(frozen=True)
 class _Graph:
-    """S states, each a label; blanks come first, one for each place between letters.
+    """The paths that write a text: S states, each a label at a place of the text.
 
-    labels        (S,)
-    before        (S, P) states from which a state is reached, itself first; S: none
-    at_start      (S,) 0 where a path may begin, else -inf
-    ends          states in which it may end
-    blanks        how many states are blanks
+    labels    (S,)
+    word      (S,) the word a state writes on; -1: none
+    before    (S, P) states before each, itself first; S: none
+    at_start  (S,) 0 where a path may begin, else -inf
+    at_end    (S,) 0 where it may end, else -inf
     """
 
     labels: npt.NDArray[np.int64]
+    word: npt.NDArray[np.int64]
     before: npt.NDArray[np.int64]
     at_start: npt.NDArray[np.float64]
-    ends: npt.NDArray[np.int64]
-    blanks: int
+    at_end: npt.NDArray[np.float64]
 
 
 class Aligner:
-    """Aligns words with frames.
+    """Aligns texts with frames.
 
     >>> aligner = Aligner(Vocabulary(("", "a", "b")))
     >>> log_probs = np.log([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.4, 0.4], [0.1, 0.1, 0.8]])
-    >>> aligner("ab", log_probs)
-    Spoken(first=1, end=4, confidence=0.6349604207872799)
+    >>> aligner(["ab"], log_probs)
+    [Spoken(first=1, end=4, confidence=0.6349604207872798)]
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        # What a label adds to a word, and whether it may do so inside one.
-        self._labels: dict[str, list[tuple[int, bool]]] = defaultdict(list)
-        for label, text in enumerate(vocabulary.labels):
-            opens = text.startswith(vocabulary.word_boundary)
-            if letters := text.removeprefix(vocabulary.word_boundary):
-                self._labels[letters].append((label, not opens))
+        self._labels = {
+            label.replace(vocabulary.word_boundary, " "): place
+            for place, label in enumerate(vocabulary.labels)
+            if place != BLANK
+        }
         self._longest = max(map(len, self._labels), default=0)
-        self._graphs: dict[str, _Graph] = {}
 
-    def __call__(self, word: str, log_probs: npt.NDArray[np.floating[Any]]) -> Spoken:
-        """Align `word` with (T, V) frames; where it cannot be, all of them, at confidence 0."""
-        graph = self._graph(word)
-        score = graph.at_start + log_probs[:1, graph.labels].sum(0)
-        came_from = np.zeros((len(log_probs), len(score)), np.int64)
-        states = np.arange(len(score))
-        padded = np.append(score, -np.inf)
-        for frame in range(1, len(log_probs)):
-            reached = padded[graph.before]
-            best = reached.argmax(1)
-            came_from[frame] = graph.before[states, best]
-            padded[:-1] = reached[states, best] + log_probs[frame, graph.labels]
-        last = int(graph.ends[padded[graph.ends].argmax()])
-        if not len(log_probs) or padded[last] == -np.inf:
-            return Spoken(0, len(log_probs), 0.0)
-        path = np.empty(len(log_probs), np.int64)
-        for frame in range(len(log_probs) - 1, -1, -1):
-            path[frame] = last
-            last = came_from[frame, last]
-        frames = np.flatnonzero(path >= graph.blanks)
-        mean = float(log_probs[frames, graph.labels[path[frames]]].mean())
-        return Spoken(int(frames[0]), int(frames[-1]) + 1, min(1.0, math.exp(mean)))
+    def __call__(
+        self, words: Sequence[str], log_probs: npt.NDArray[np.float64]
+    ) -> list[Spoken] | None:
+        """Frames of each word in (T, V) log probabilities; None where they cannot write it."""
+        if not words:
+            return []
+        graph = self._graph(words)
+        path = _best_path(graph, log_probs)
+        if path is None:
+            return None
+        word_of = graph.word[path]
+        values = log_probs[np.arange(len(path)), graph.labels[path]]
+        found = []
+        for word in range(len(words)):
+            frames = np.flatnonzero(word_of == word)
+            confidence = min(1.0, math.exp(float(values[frames].mean())))
+            found.append(Spoken(int(frames[0]), int(frames[-1]) + 1, confidence))
+        return found
 
-    def _graph(self, word: str) -> _Graph:
-        graph = self._graphs.get(word)
-        if graph is None:
-            if len(self._graphs) >= _REMEMBERED:
-                self._graphs.clear()
-            graph = self._graphs[word] = self._made(word)
-        return graph
+    def _graph(self, words: Sequence[str]) -> _Graph:
+        """Blanks at every place of " text ", and labels over parts of it.
 
-    def _made(self, word: str) -> _Graph:
-        size = len(word)
-        labels, starts, ends = [BLANK] * (size + 1), [*range(size + 1)], [*range(size + 1)]
-        for start in range(size):
-            for end in range(start + 1, min(size, start + self._longest) + 1):
-                for label, inside in self._labels.get(word[start:end], ()):
-                    if inside or start == 0:
-                        labels.append(label)
-                        starts.append(start)
-                        ends.append(end)
-        count, blanks = len(labels), size + 1
-        ending: list[list[int]] = [[] for _ in range(size + 1)]
-        for state in range(blanks, count):
-            ending[ends[state]].append(state)
+        A space may be written several times, and need not be written at the edges.
+        """
+        text = f" {' '.join(words)} "
+        word_at = np.cumsum([letter == " " for letter in text]) - 1
+        labels, starts, ends, word = [], [], [], []
+        for place in range(len(text) + 1):
+            labels.append(BLANK)
+            starts.append(place)
+            ends.append(place)
+            word.append(_NO_WORD)
+        blanks = len(labels)
+        ending: dict[int, list[int]] = defaultdict(list)
+        for start in range(len(text)):
+            for end in range(start + 1, min(len(text), start + self._longest) + 1):
+                written = text[start:end]
+                label = self._labels.get(written)
+                if label is not None:
+                    ending[end].append(len(labels))
+                    labels.append(label)
+                    starts.append(start)
+                    ends.append(end)
+                    word.append(int(word_at[end - 1]) if written != " " else _NO_WORD)
         before = []
-        for state in range(count):
-            into = [each for each in ending[starts[state]] if labels[each] != labels[state]]
-            before.append([state, *([starts[state]] if state >= blanks else []), *into])
+        for state, (start, label) in enumerate(zip(starts, labels, strict=True)):
+            places = [start]
+            if state >= blanks and text[start] == " ":
+                places.append(start + 1)  # one more space
+            after = [each for place in places for each in ending[place] if labels[each] != label]
+            silence = places if state >= blanks else []
+            before.append([state, *silence, *after])
         width = max(map(len, before))
-        at_start = [0.0 if each == 0 else -np.inf for each in starts]
+        padding = [len(labels)] * width
         return _Graph(
             labels=np.array(labels),
-            before=np.array([[*each, *[count] * (width - len(each))] for each in before]),
-            at_start=np.array(at_start),
-            ends=np.array([size, *ending[size]]),
-            blanks=blanks,
+            word=np.array(word),
+            before=np.array([[*each, *padding][:width] for each in before]),
+            at_start=np.where(np.array(starts) <= 1, 0.0, -np.inf),
+            at_end=np.where(np.array(ends) >= len(text) - 1, 0.0, -np.inf),
         )
+
+
+def _best_path(graph: _Graph, log_probs: npt.NDArray[np.float64]) -> npt.NDArray[np.int64] | None:
+    """(T,) the states of the most probable path; None: there is none."""
+    frames, size = len(log_probs), len(graph.labels)
+    if not frames:
+        return None
+    came_from = np.zeros((frames, size), np.int16)  # columns of `before`
+    states = np.arange(size)
+    padded = np.full(size + 1, -np.inf)
+    padded[:-1] = graph.at_start + log_probs[0, graph.labels]
+    for frame in range(1, frames):
+        reached = padded[graph.before]
+        best = reached.argmax(1)
+        came_from[frame] = best
+        padded[:-1] = reached[states, best] + log_probs[frame, graph.labels]
+    final = padded[:-1] + graph.at_end
+    state = int(final.argmax())
+    if final[state] == -np.inf:
+        return None
+    path = np.empty(frames, np.int64)
+    for frame in range(frames - 1, -1, -1):
+        path[frame] = state
+        state = int(graph.before[state, came_from[frame, state]])
+    return path

@@ -31,7 +31,7 @@ def parts_of(
     cuts = [0]
     while len(log_probs) - cuts[-1] > longest:
         begin = cuts[-1]
-        near = places[(places >= begin + longest // 2) & (places <= begin + longest)]
+        near = places[(places >= begin + (longest + 1) // 2) & (places <= begin + longest)]
         far = places[places > begin + longest]
         if len(near):
             cuts.append(int(near[pauses[near].argmax()]))

@@ -4,7 +4,7 @@ In a process of its own it is made from what can be sent there, and opens the la
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -15,12 +15,15 @@ import numpy.typing as npt
 from pyctcdecode.decoder import BeamSearchDecoderCTC
 
 from speechkit import Vocabulary
-from speechkit_ngram.alignment import Aligner
+from speechkit_ngram.alignment import Aligner, Spoken
 from speechkit_ngram.alphabet import alphabet_of
 from speechkit_ngram.cutting import parts_of
 from speechkit_ngram.scorer import Scorer
 from speechkit_ngram.settings import KenlmConfig
 from speechkit_ngram.source import Source, open_kenlm
+
+_WORDS_AT_ONCE = 50
+_LOWEST = np.log(1e-15)  # as pyctcdecode has it, for log probabilities of 0
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Search:
 
     def __call__(self, job: Job) -> list[Found]:
         """Hypotheses, best first; at least one."""
-        log_probs = job.log_probs.astype(np.float64)
+        log_probs = np.maximum(job.log_probs.astype(np.float64), _LOWEST)
         parts = parts_of(
             log_probs,
             self._vocabulary,
@@ -141,12 +144,24 @@ class Search:
 
     def _timed(self, found: Found, log_probs: npt.NDArray[np.float64]) -> Found:
         """The same, with the words' frames as the best path has them, and their confidence."""
-        words = []
-        for word in found.words:
-            spoken = self._aligner(word.text, log_probs[word.first : word.end])
-            words.append(
-                FoundWord(
-                    word.text, word.first + spoken.first, word.first + spoken.end, spoken.confidence
-                )
-            )
-        return Found(found.text, found.score, tuple(words))
+        words: list[FoundWord] = []
+        for some, first, end in _stretches(found.words, len(log_probs)):
+            spoken = self._aligner([word.text for word in some], log_probs[first:end])
+            words += some if spoken is None else map(_placed, some, spoken, [first] * len(some))
+        return replace(found, words=tuple(words))
+
+
+def _stretches(
+    words: Sequence[FoundWord], frames: int
+) -> Iterator[tuple[Sequence[FoundWord], int, int]]:
+    """Some words at a time with frames around them: aligning takes the product of the two."""
+    first = 0
+    for start in range(0, len(words), _WORDS_AT_ONCE):
+        some, after = words[start : start + _WORDS_AT_ONCE], words[start + _WORDS_AT_ONCE :]
+        end = (some[-1].end + after[0].first) // 2 if after else frames
+        yield some, first, end
+        first = end
+
+
+def _placed(word: FoundWord, spoken: Spoken, shift: int) -> FoundWord:
+    return FoundWord(word.text, spoken.first + shift, spoken.end + shift, spoken.confidence)
