@@ -23,6 +23,6 @@ def _flashlight(config: FlashlightConfig, **given: Any) -> Decoder:  # noqa: ANN
 def speechkit_decoders() -> Iterable[Component[Decoder]]:
     """Offer `kenlm` and `flashlight`."""
     return [
-        Component("kenlm", KenlmConfig, _kenlm),
-        Component("flashlight", FlashlightConfig, _flashlight),
+        Component("kenlm", KenlmConfig, _kenlm, uses=frozenset({"language_model"})),
+        Component("flashlight", FlashlightConfig, _flashlight, uses=frozenset({"language_model"})),
     ]

@@ -56,7 +56,7 @@ class FlashlightDecoder:
         language_model: LanguageModel | None = None,
     ) -> None:
         self._library = _flashlight()
-        self._config = config
+        self._config, self._vocabulary, self._language_model = config, vocabulary, language_model
         self._space = _space(vocabulary)
         source = source_of(config, language_model)
         if source is None or source.words is None:
@@ -64,6 +64,17 @@ class FlashlightDecoder:
         check_fit(source.words_path, source.words, vocabulary)
         self._words = spelt(source.words, letters_of(vocabulary))
         self._decoder = self._search(source.path if config.lm_weight else None, vocabulary)
+        self.tunable: dict[str, tuple[float, float]] = {}
+        if config.lm_weight:
+            self.tunable = {"lm_weight": (0.1, 2.5), "word_bonus": (-2.0, 4.0)}
+
+    def retuned(self, **settings: float) -> "FlashlightDecoder":
+        """The same with other weights."""
+        return FlashlightDecoder(
+            self._config.model_copy(update=settings),
+            vocabulary=self._vocabulary,
+            language_model=self._language_model,
+        )
 
     def __call__(self, emissions: Emissions) -> list[list[Hypothesis]]:
         """Search each utterance; up to nbest distinct texts, best first."""

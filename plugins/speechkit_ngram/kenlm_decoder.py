@@ -43,6 +43,7 @@ class KenlmDecoder:
         vocabulary: Vocabulary,
         language_model: LanguageModel | None = None,
     ) -> None:
+        self._config, self._vocabulary, self._language_model = config, vocabulary, language_model
         source = source_of(config, language_model) if config.lm_weight else None
         if source is not None and source.path is None:
             source = None  # words_file alone: there is nothing to score them
@@ -52,6 +53,22 @@ class KenlmDecoder:
             check_fit(source.words_path, source.words, vocabulary)
         check_hotwords(config.hotwords, vocabulary)
         self._workers = Workers(search, config.processes)
+        self.tunable: dict[str, tuple[float, float]] = {}
+        if source is not None:
+            ranges = {
+                "lm_weight": (0.1, 1.6),
+                "word_bonus": (-1.0, 5.0),
+                "oov_penalty": (0.0, 20.0),
+            }
+            self.tunable = ranges
+
+    def retuned(self, **settings: float) -> "KenlmDecoder":
+        """The same with other weights; the language model stays open."""
+        return KenlmDecoder(
+            self._config.model_copy(update=settings),
+            vocabulary=self._vocabulary,
+            language_model=self._language_model,
+        )
 
     def __call__(self, emissions: Emissions) -> list[list[Hypothesis]]:
         """Search each utterance; up to nbest distinct texts, best first."""

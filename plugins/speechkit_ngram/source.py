@@ -4,6 +4,7 @@ import gzip
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -55,6 +56,16 @@ def open_kenlm(path: Path) -> Any:  # noqa: ANN401 - kenlm has no types
     Raises:
         DataError: KenLM cannot read it; the message says where and what to do.
     """
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError as error:
+        raise explained(path, error) from error
+    return _opened(path, changed)
+
+
+@lru_cache(maxsize=2)
+def _opened(path: Path, _changed: int) -> Any:  # noqa: ANN401 - as above
+    """Opened once: a decoder whose weights are tuned is made many times with one model."""
     settings = kenlm.Config()
     settings.show_progress = False
     settings.arpa_complain = kenlm.ARPALoadComplain.NONE
