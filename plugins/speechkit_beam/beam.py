@@ -30,7 +30,11 @@ class BeamConfig(Config):
     )
     word_bonus: float = Field(2.0, description="added for each word (nats)")
     oov_penalty: float = Field(
-        -8.0, le=0, ge=-200, description="added for each word the language model does not have"
+        8.0,
+        ge=0,
+        le=200,
+        description="taken off for each word the language model does not have, from the character "
+        "on with which no word it has goes on so; more for those longer than usual",
     )
     vocabulary: Literal["open", "closed"] = Field(
         "open", description="closed: only words of the language model, and hotwords"
@@ -89,8 +93,24 @@ class Beam:
 
         self.config = config
         self.vocabulary = vocabulary
+        self._language_model = language_model
         self._search = Search(config, vocabulary, language_model)
         self._threads = config.threads or len(os.sched_getaffinity(0))
+
+    @property
+    def tunable(self) -> dict[str, tuple[float, float]]:
+        """Weights to be searched for, and from where to where; none without language model."""
+        if not self._search.uses_language_model:
+            return {}
+        weights = {"lm_weight": (0.1, 1.3), "word_bonus": (-1.0, 5.0)}
+        if self.config.vocabulary == "open":
+            weights["oov_penalty"] = (0.0, 15.0)
+        return weights
+
+    def retuned(self, **settings: float) -> "Beam":
+        """The same decoder with other weights; the lexicon is shared, so this is cheap."""
+        config = BeamConfig(**{**self.config.model_dump(), **settings})
+        return Beam(config, vocabulary=self.vocabulary, language_model=self._language_model)
 
     def __call__(self, emissions: Emissions) -> list[list[Hypothesis]]:
         """Give each utterance its n-best list."""

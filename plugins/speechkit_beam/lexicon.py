@@ -164,7 +164,7 @@ def lexicon_of(
     inner["code"] = trie.code
     inner["word"] = word
     inner["potential"] = potential
-    inner["reach"] = np.maximum(reach, 0.0 if closed else np.exp(oov_penalty))
+    inner["reach"] = np.maximum(reach, 0.0 if closed else np.exp(-oov_penalty))
     inner["bonus"] = np.exp(bonus)
     return nodes
 

@@ -77,8 +77,8 @@ class Search:
         self._lm = _arrays(language_model)
         self._start = int(self._lm.next_state[START])
         alphabet = alphabet_of(vocabulary)
-        known = language_model is not None
-        oov_penalty = config.oov_penalty if known else 0.0
+        self.uses_language_model = language_model is not None
+        oov_penalty = config.oov_penalty if self.uses_language_model else 0.0
         self._nodes = lexicon_of(
             language_model,
             alphabet.characters,
@@ -96,9 +96,9 @@ class Search:
             worst=math.exp(-config.threshold),
             least=math.exp(config.token_threshold),
             top_k=min(config.top_k, len(vocabulary)),
-            lm_weight=config.lm_weight if known else 0.0,
+            lm_weight=config.lm_weight if self.uses_language_model else 0.0,
             word_factor=math.exp(config.word_bonus),
-            oov=np.exp(oov_penalty * np.maximum(1.0, np.arange(LONGEST + 1) / _USUAL_LENGTH)),
+            oov=np.exp(-oov_penalty * np.maximum(1.0, np.arange(LONGEST + 1) / _USUAL_LENGTH)),
             closed=closed,
             summed=config.scores == "summed",
             lattice=config.nbest > 1,

@@ -61,7 +61,7 @@ def with_lm(text: str, acoustic: float, lm: NgramModel, config: BeamConfig) -> f
     if unknown and config.vocabulary == "closed":
         return -math.inf
     score = acoustic + config.lm_weight * lm.score(text)
-    return score + config.word_bonus * len(words) + config.oov_penalty * unknown
+    return score + config.word_bonus * len(words) - config.oov_penalty * unknown
 
 
 @settings(deadline=None, max_examples=25)
@@ -82,7 +82,7 @@ def test_finds_the_best_of_all_paths(
         scores="viterbi",
         lm_weight=weight,
         word_bonus=0.7,
-        oov_penalty=-2.0,
+        oov_penalty=2.0,
         vocabulary=vocabulary,
         look_ahead=look_ahead,
         **WIDE,
@@ -290,6 +290,17 @@ def test_a_boundary_at_the_end_of_a_label() -> None:
         Beam(BeamConfig(), vocabulary=Vocabulary(("", "a▁"), word_boundary="▁"))
 
 
+def test_weights_can_be_tuned(lm: NgramModel) -> None:
+    decoder = Beam(BeamConfig(threads=1), vocabulary=LETTERS, language_model=lm)
+    assert set(decoder.tunable) == {"lm_weight", "word_bonus", "oov_penalty"}
+    assert not Beam(BeamConfig(threads=1), vocabulary=LETTERS).tunable
+    weights = {name: ends[1] for name, ends in decoder.tunable.items()}
+    fresh = Beam(BeamConfig(threads=1, **weights), vocabulary=LETTERS, language_model=lm)
+    log_probs = random_emissions(3, 50, 4)
+    assert decode(decoder.retuned(**weights), log_probs) == decode(fresh, log_probs)
+    assert decode(fresh, log_probs) != decode(decoder, log_probs)
+
+
 def test_is_offered() -> None:
     [component] = speechkit_decoders()
     assert (component.name, component.config) == ("beam", BeamConfig)
@@ -302,7 +313,7 @@ def test_n_best_lists_are_in_order_and_hold_the_best(
     lm: NgramModel, seed: int, frames: int, weight: float
 ) -> None:
     log_probs = random_emissions(seed, frames, 4)
-    common = {"scores": "viterbi", "lm_weight": weight, "word_bonus": 0.7, "oov_penalty": -2.0}
+    common = {"scores": "viterbi", "lm_weight": weight, "word_bonus": 0.7, "oov_penalty": 2.0}
     one = Beam(BeamConfig(**common, **WIDE), vocabulary=LETTERS, language_model=lm)
     config = BeamConfig(nbest=6, **common, **WIDE)
     found = decode(Beam(config, vocabulary=LETTERS, language_model=lm), log_probs)
