@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from speechkit.cli.context import plugins_of
-from speechkit.device import choose_device, prepare_process
+from speechkit.device import choose_device, prepare_process, use_bf16
 from speechkit.errors import DataError, RunError
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
 from speechkit.recogniser import load_recogniser
@@ -33,7 +33,7 @@ def transcribe_files(
     component = plugins.find("decoder", decoder).component
     vocabulary = recogniser.units.vocabulary
     part = component.build(component.config(), vocabulary=vocabulary, language_model=None)
-    transcriber = Transcriber(recogniser, part)
+    transcriber = Transcriber(recogniser, part, bf16=use_bf16("auto", chosen))
     failed = 0
     for file in files:
         try:

@@ -9,7 +9,7 @@ that the one which was stopped would have taken.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,8 @@ class Training:
             fused=True,
         )
         self.stepper = self.accelerator.prepare_model(
-            _Loss(self.recogniser.model, self.device, bf16=self.bf16)
+            _Loss(self.recogniser.model, self.device, bf16=self.bf16),
+            device_placement=False,  # it is on its device; accelerate remembers its first one
         )
 
     def run(self) -> None:
@@ -201,10 +202,11 @@ class Training:
             group["lr"] = rate
         torch.manual_seed(self.seed * 1_000_003 + position.step)  # dropout: of (seed, step)
         self.recogniser.train()
-        losses, labels, ids = self._losses(batch, position.epoch)
-        total, count = losses["loss"].sum(), int(labels.sum())
-        self.optimizer.zero_grad()
-        self.accelerator.backward(total / max(1, count))
+        with self._telling_of_memory(batch):
+            losses, labels, ids = self._losses(batch, position.epoch)
+            total, count = losses["loss"].sum(), int(labels.sum())
+            self.optimizer.zero_grad()
+            self.accelerator.backward(total / max(1, count))
         norm = float(
             nn.utils.clip_grad_norm_(self.recogniser.model.parameters(), self.settings.clip_norm)
         )
@@ -239,17 +241,21 @@ class Training:
         rows = rows[again]
         chosen = rows.to(self.device)
         labels, label_lengths = batch.labels[chosen], batch.label_lengths[chosen]
+        losses = self.stepper(features, frames, labels, label_lengths)
+        return losses, label_lengths, [ids[row] for row in rows.tolist()]
+
+    @contextmanager
+    def _telling_of_memory(self, batch: Batch) -> Iterator[None]:
         try:
-            losses = self.stepper(features, frames, labels, label_lengths)
+            yield
         except torch.OutOfMemoryError as error:
-            longest = float(self.train.store.seconds[self.train.chosen].max())
+            longest = float(self.train.seconds.max())
             raise DeviceError(
-                f"out of memory on {self.device}: {len(rows)} utterances of up to "
-                f"{features.shape[1]} frames",
+                f"out of memory on {self.device} with a batch of {len(batch.ids)} utterances, "
+                f"{', '.join(batch.ids[:3])}, ...",
                 hint=f"lower train.batch_seconds ({self.settings.batch_seconds:g}) or "
                 f"train.max_seconds (the longest utterance lasts {longest:.1f} s)",
             ) from error
-        return losses, label_lengths, [ids[row] for row in rows.tolist()]
 
     def _bad_batch(self, losses: Tensor, ids: Sequence[str]) -> None:
         """Leave a batch out whose loss or gradient is not finite; stop after too many."""
@@ -359,7 +365,8 @@ class Training:
         batches = ordered_batches(self.train.seconds, self.settings.batch_seconds)
         batch = self.train.batch(batches[len(batches) // 2]).to(self.device)
         self.recogniser.train()
-        losses, labels, ids = self._losses(batch, 0)
+        with self._telling_of_memory(batch):
+            losses, labels, ids = self._losses(batch, 0)
         if losses["loss"].shape != labels.shape:
             raise RunError(
                 f"the model's loss has the shape {tuple(losses['loss'].shape)}, not one number "

@@ -75,6 +75,8 @@ batch_seconds = 4
 learning_rate = 3e-3
 average = 0.9
 threads = 1
+device = "cpu"
+precision = "fp32"
 """
 
 
