@@ -5,6 +5,7 @@ recurrent DNNs", 2014: prefixes of the text are searched, and the probabilities 
 write a prefix are added.
 """
 
+import logging
 from typing import Literal
 
 from speechkit import Emissions, Hypothesis, LanguageModel, Vocabulary, Word
@@ -15,6 +16,8 @@ from speechkit_ngram.spelling import check_fit, check_hotwords
 from speechkit_ngram.times import end_seconds
 from speechkit_ngram.workers import Workers
 
+_LOG = logging.getLogger(__name__)
+
 
 class KenlmDecoder:
     """Prefix beam search with a word n-gram model, open to words the model does not know.
@@ -23,7 +26,8 @@ class KenlmDecoder:
     its paths), lm_weight times that of the sentence under the language model, and word_bonus for
     each word. A word the model does not know gets the model's probability of an unknown word and
     loses oov_penalty, which is foreseen as soon as no known word begins as it does. Where the
-    known words are not told (a KenLM binary without words_file) it is foreseen of none.
+    known words are not told (a KenLM binary built without them, and no words_file) it is foreseen
+    of none, and the search is far worse.
 
     Without a language model, or with lm_weight 0, the score is that of the emissions (and of
     hotwords): word_bonus and oov_penalty belong to the language model.
@@ -49,7 +53,13 @@ class KenlmDecoder:
             source = None  # words_file alone: there is nothing to score them
         search = Search(config, vocabulary, source)
         search.open()
-        if source is not None and source.words is not None:
+        if source is not None and source.words is None:
+            _LOG.warning(
+                "%s: the KenLM binary does not hold its words, without which the search is far "
+                "worse; list them in a text file, as words_file in [decoder.kenlm]",
+                source.path,
+            )
+        elif source is not None and source.words is not None:
             check_fit(source.words_path, source.words, vocabulary)
         check_hotwords(config.hotwords, vocabulary)
         self._workers = Workers(search, config.processes)

@@ -24,8 +24,7 @@ class NgramDecoderConfig(Config):
     )
     words_file: RecipePath | None = Field(
         None,
-        description="the words known, parted by white space; none: those of the language model, "
-        "which a KenLM binary does not tell",
+        description="the words known, parted by white space; none: those of the language model",
     )
 
 

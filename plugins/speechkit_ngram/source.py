@@ -11,6 +11,7 @@ from typing import IO, Any, cast
 import kenlm
 
 from speechkit import DataError, LanguageModel, SpeechkitError
+from speechkit_ngram.kenlm_words import binary_words
 from speechkit_ngram.settings import NgramDecoderConfig
 
 _BINARY = b"mmap lm http://kheafield.com/code"
@@ -124,9 +125,10 @@ def _of_handle(language_model: LanguageModel) -> Source:
             "does not give",
             hint='use [lm] use = "ngram", or name a file as lm_file in the decoder\'s table',
         )
-    words = getattr(language_model, "words", None)
-    file = path()
-    return Source(file, None if words is None else _usual(words), file)
+    words, file = getattr(language_model, "words", None), path()
+    if words is not None:
+        return Source(file, _usual(words), file)
+    return Source(file, binary_words(file), file)
 
 
 def _of_file(path: Path) -> Source:
@@ -138,7 +140,7 @@ def _of_file(path: Path) -> Source:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file", hint="lm_file names a model's file")
     if _first_bytes(path).startswith(_BINARY):
-        return Source(path, None, path)
+        return Source(path, binary_words(path), path)
     return Source(path, _usual(_unigrams(path)), path)
 
 

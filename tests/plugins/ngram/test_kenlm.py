@@ -14,6 +14,7 @@ from speechkit_ngram.kenlm_decoder import KenlmDecoder
 from speechkit_ngram.settings import KenlmConfig
 
 from .conftest import ENGLISH, LETTERS, added, batch, every_path, noise, path
+from .test_source import BINARY, here
 
 PIECES = Vocabulary(("", "▁", "b", "▁a", "▁b"), word_boundary="▁")
 BARS = Vocabulary(("", "a", "_", "[pad]", "|", "b"), word_boundary="|")
@@ -194,6 +195,20 @@ def test_long_emissions_are_cut_and_read_the_same(lm: NgramModel) -> None:
     assert parts[0].score == pytest.approx(whole.score, abs=0.2)  # a new beam loses less
     assert len({each.text for each in parts}) == 3
     assert parts[0].score > parts[1].score > parts[2].score
+
+
+@here
+def test_a_binary_is_searched_and_one_without_its_words_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "tiny.bin"
+    file.write_bytes(BINARY)
+    log_probs = path("h_i", ENGLISH, 0.4)
+    assert best(kenlm(ENGLISH, lm_file=file), log_probs).text == "hi"
+    assert not caplog.records
+    file.write_bytes(BINARY.replace(b"hi\0", b""))
+    assert best(kenlm(ENGLISH, lm_file=file), log_probs).text == "hi"
+    assert "words_file" in caplog.text
 
 
 def test_bad_labels_are_refused() -> None:

@@ -55,7 +55,16 @@ def test_words_are_those_of_the_model_however_it_comes(lm: NgramModel, tmp_path:
 
 
 def test_a_file_of_the_settings_goes_before_the_recipes_model(lm: NgramModel, binary: Path) -> None:
-    assert source(lm, lm_file=binary) == Source(binary, None, binary)
+    assert source(lm, lm_file=binary) == Source(binary, ["hi"], binary)
+
+
+def test_a_binary_that_does_not_hold_its_words_tells_none(binary: Path) -> None:
+    without = bytearray(BINARY[: BINARY.rindex(b"<unk>")])
+    without[100] = False  # of the head: whether it has them
+    binary.write_bytes(without)
+    assert source(lm_file=binary) == Source(binary, None, binary)
+    binary.write_bytes(BINARY.replace(b"hi\0", b""))  # or not all of them
+    assert source(lm_file=binary) == Source(binary, None, binary)
 
 
 @here
