@@ -435,3 +435,30 @@ def test_a_damaged_model_file_is_told(house):
         load_recogniser(house / "none", load_plugins())
     with pytest.raises(RunError, match="holds no trained model"):
         load_recogniser(house, load_plugins())
+
+
+@pytest.mark.parametrize("use", ["kenlm", "beam"])
+def test_another_decoder_decodes_again_and_trains_nothing(house, use):
+    text = RECIPE + '\n[lm]\nuse = "ngram"\norder = 2\n\n[tune]\nutterances = 4\n'
+    (house / "tones.toml").write_text(text)
+    pipeline(house).run()
+    folder = house / "runs" / "tones"
+    stamp = (folder / "model.safetensors").stat().st_mtime_ns
+    assert not (folder / "lm").exists()  # greedy uses none
+    rows = pipeline(house, f"decoder.use={use}").run()
+    assert [(row.test, row.decoder) for row in rows] == [
+        ("validation", "greedy"),
+        ("unseen", "greedy"),
+        ("validation", use),
+        ("unseen", use),
+    ]
+    assert (folder / "model.safetensors").stat().st_mtime_ns == stamp
+    assert any((folder / "lm").iterdir())
+    tuned = json.loads((folder / "tuning" / f"{use}.json").read_text())
+    assert tuned["best"]["wer"] == min(point["wer"] for point in tuned["points"])
+    decoded = folder / "decoded" / use / "unseen.jsonl"
+    before = decoded.stat().st_mtime_ns
+    assert pipeline(house, f"decoder.use={use}").run() == rows
+    assert decoded.stat().st_mtime_ns == before
+    pipeline(house, f"decoder.use={use}", "tune.enabled=false").run()
+    assert decoded.stat().st_mtime_ns != before
