@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from speechkit.errors import RunError
+
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:
     """(B,) lengths -> (B, size) bool, true where a frame is within its row.
@@ -23,6 +25,13 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, labels: Tensor, label_lengths: 
     Shape: (B, T, V), (B,) frames, (B, U), (B,) -> (B,). The true lengths, never the padded ones.
     An utterance with fewer frames than its labels need gives 0 (it can teach nothing), not inf.
     """
+    if len(lengths) and int(lengths.max()) > log_probs.shape[1]:
+        raise RunError(
+            f"the model says its rows have up to {int(lengths.max())} frames, and its log "
+            f"probabilities have {log_probs.shape[1]}",
+            hint="it is a defect of the model's plugin: the lengths it gives must be those of what "
+            "it gives",
+        )
     return functional.ctc_loss(
         log_probs.float().transpose(0, 1),
         labels,

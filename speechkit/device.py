@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import torch
 
 from speechkit.errors import DeviceError
@@ -17,6 +18,8 @@ def prepare_process(threads: int) -> None:
     Args:
         threads: CPU threads; 0: the cores this process may run on.
     """
+    for kind in (np.float32, np.float64):
+        np.finfo(kind)  # looked up now, since numpy warns when it first meets the flag
     torch.set_flush_denormal(True)
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
 
@@ -38,7 +41,7 @@ def choose_device(asked: str) -> torch.device:
         )
         raise DeviceError(
             f'a GPU is asked for (device = "cuda"), and there is none: {why}',
-            hint='set train.device to "auto" or "cpu", or look what `nvidia-smi` says',
+            hint='ask for the device "auto" or "cpu", or look what `nvidia-smi` says',
         )
     return torch.device(asked)
 

@@ -10,7 +10,7 @@ import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import distribution, distributions
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +23,8 @@ from speechkit.data.batches import make_batch, ordered_batches
 from speechkit.data.files import (
     cache_folder,
     folder_written_whole,
+    sha256,
+    telling_of_full_disks,
     write_json,
     written_whole,
 )
@@ -46,6 +48,7 @@ from speechkit.recipe import Choice, Recipe
 from speechkit.recogniser import (
     Blueprint,
     Recogniser,
+    check_same,
     load_recogniser,
     load_weights,
     model_file,
@@ -59,7 +62,7 @@ from speechkit.training.loop import Examples, Training
 VALIDATION = "validation"  # how the validation part is called among the test sets
 
 # Settings of [train] that change how long training takes, not what it gives.
-_NO_RESULT = {"device", "threads", "keep", "checkpoint_minutes", "decoder"}
+_NO_RESULT = {"device", "threads", "keep", "checkpoint_minutes"}
 _SHOWN = 8  # characters, or utterances, named in a warning
 
 
@@ -89,7 +92,23 @@ class Pipeline:
         with folder.locked():
             self._train(folder)
             scores = [self._test(folder, name) for name in self._tests()]
-            return write_scores(self.folder / "scores.json", scores)
+            self._keep_recipe()
+            place = self.folder / "scores.json"
+            return write_scores(place, scores, holds=partial(self._holds, folder))
+
+    def _keep_recipe(self) -> None:
+        """Put the recipe, with every default, into the run's folder."""
+        place, text = self.folder / "recipe.toml", self.recipe.to_toml()
+        if place.is_file() and place.read_text(encoding="utf-8") == text:
+            return
+        with written_whole(place) as beside:
+            beside.write_text(text, encoding="utf-8")
+
+    def _holds(self, folder: RunFolder, earlier: Score) -> bool:
+        """Whether a row of an earlier call is of a test the recipe has, as it is now."""
+        before = folder.inputs(f"decode {earlier.decoder} {earlier.test}") or {}
+        now = folder.inputs(f"emit {earlier.test}")
+        return earlier.test in self._tests() and before.get("emit") == now
 
     # ---- prepare
 
@@ -169,8 +188,14 @@ class Pipeline:
     # ---- train
 
     def _train(self, folder: RunFolder) -> None:
-        inputs = self._train_inputs()
         output = self.folder / "model.safetensors"
+        start = self.recipe.model_settings.start_from
+        if start and model_file(start).resolve() == output.resolve():
+            raise RunError(
+                f"model.start_from is {start}, the folder of this very run",
+                hint="give the new run a name of its own: --run NAME",
+            )
+        inputs = self._train_inputs()
         if "train" not in self.force:
             if folder.is_done("train", inputs, output):
                 return
@@ -182,15 +207,15 @@ class Pipeline:
             _empty(self.folder)
             folder.forget()
         folder.done("training", inputs)
-        with written_whole(self.folder / "recipe.toml") as beside:
-            beside.write_text(self.recipe.to_toml(), encoding="utf-8")
+        self._keep_recipe()
         write_json(self.folder / "environment.json", environment(self.device))
         recogniser = self._new_recogniser()
         if self.recipe.train_corpus is None:
             recogniser.save(output)
         else:
-            self._learn(recogniser)
-        folder.done("train", inputs)
+            with telling_of_full_disks(self.folder):
+                self._learn(recogniser)
+        folder.done("train", inputs, output)
 
     def _train_inputs(self) -> dict[str, Any]:
         recipe = self.recipe
@@ -201,7 +226,7 @@ class Pipeline:
         return {
             **self._blueprint().described(),
             "seed": recipe.settings.seed,
-            "start_from": _stamp(model_file(start)) if start else None,
+            "start_from": sha256(model_file(start)) if start else None,
             "augment": [each.described() for each in recipe.augment] if trains else [],
             "train": settings if trains else None,
             "bad_utterances": recipe.data.bad_utterances,
@@ -212,6 +237,12 @@ class Pipeline:
         finished = folder.inputs("train")
         began = any((self.folder / "checkpoints").glob("step-*"))
         before = finished or (folder.inputs("training") if began else None)
+        if before is None and (began or (self.folder / "model.safetensors").exists()):
+            raise RunError(
+                f"{self.folder} holds a model, and no record of what it was made from "
+                "(stages.json is missing or damaged)",
+                hint="keep it and name a new run: --run NAME; or throw it away: --force train",
+            )
         if before is None or not (changed := differences(before, dict(inputs))):
             return
         what = "a finished" if finished else "an unfinished"
@@ -239,6 +270,8 @@ class Pipeline:
         torch.manual_seed(self.recipe.settings.seed)  # the first weights
         recogniser = Recogniser(self._blueprint())
         if start := self.recipe.model_settings.start_from:
+            trains = self.recipe.train_corpus is not None
+            check_same(recogniser.blueprint, model_file(start), whole=not trains)
             load_weights(recogniser, model_file(start))
         return recogniser
 
@@ -322,17 +355,20 @@ class Pipeline:
         place = self.folder / "decoded" / use / f"{name}.jsonl"
         stage = f"decode {use} {name}"
         inputs = {"emit": folder.inputs(f"emit {name}"), **self._decoder_inputs(folder)}
-        took = float((folder.inputs(stage) or {}).get("seconds", 0.0))
-        if not folder.is_done(stage, {**inputs, "seconds": took}, place):
+        if not folder.is_done(stage, inputs, place):
             references = self._references(name)
             stored = load_emissions(emissions)
             _check_whole(stored, emissions, len(references))
             with self.reporter.progress(f"decoding {name} with {use}") as advance:
                 took = decode(stored, self._decoder(folder), references, place, advance=advance)
-            folder.done(stage, {**inputs, "seconds": took})
-        seconds = float((folder.inputs(f"emit {name}") or {})["seconds"])
-        lines = read_decoded(place)
-        return score(name, use, lines, seconds=seconds, decoding_seconds=took)
+            folder.done(stage, inputs, place, {"seconds": took})
+        return score(
+            name,
+            use,
+            read_decoded(place),
+            seconds=folder.measured(f"emit {name}")["seconds"],
+            decoding_seconds=folder.measured(stage)["seconds"],
+        )
 
     @property
     def _decoder_name(self) -> str:
@@ -424,7 +460,7 @@ class Pipeline:
                 count = self.recipe.tune.utterances
                 found = tune(stored, references, decoder, utterances=count, advance=advance)
             write_json(place, asdict(found))
-            folder.done(stage, inputs)
+            folder.done(stage, inputs, place)
         found_settings: dict[str, float] = json.loads(place.read_text("utf-8"))["best"]["settings"]
         self._tell_tuned(json.loads(place.read_text("utf-8")))
         return found_settings
@@ -444,12 +480,11 @@ class Pipeline:
         place = self.folder / "emissions" / f"{name}.safetensors"
         stage = f"emit {name}"
         inputs = {
-            "model": _stamp(self.folder / "model.safetensors"),
+            "model": sha256(self.folder / "model.safetensors"),
             "data": self._fingerprint(name),
             "bad_utterances": self.recipe.data.bad_utterances,
         }
-        before = folder.inputs(stage) or {}
-        if folder.is_done(stage, {**inputs, "seconds": before.get("seconds")}, place):
+        if folder.is_done(stage, inputs, place):
             return place
         store = self._store(name)
         bf16 = use_bf16(self.recipe.train.precision, self.device)
@@ -464,7 +499,7 @@ class Pipeline:
                     advance(done, len(batches), "")
 
             save_emissions(place, made(), tuple(store.ids))
-        folder.done(stage, {**inputs, "seconds": float(store.seconds.sum())})
+        folder.done(stage, inputs, place, {"seconds": float(store.seconds.sum())})
         return place
 
     @cached_property

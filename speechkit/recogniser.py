@@ -157,6 +157,13 @@ class Recogniser(nn.Module):
         kind = features.device.type
         with torch.autocast(kind, torch.bfloat16) if bf16 else nullcontext():
             log_probs, out_frames = self.model(features, frames)
+        within = length_mask(out_frames, log_probs.shape[1])[..., None]
+        if bool((log_probs.isnan() & within).any()):
+            raise RunError(
+                f"the model {self.blueprint.model.described()['use']} gives log probabilities "
+                "that are not numbers (NaN)",
+                hint="did its training diverge? Otherwise it is a defect of its plugin",
+            )
         if times is not None:
             step = cast("AcousticModel", self.model).subsampling
             times = nn.functional.pad(times, (0, log_probs.shape[1] * step))
@@ -205,6 +212,31 @@ def model_file(place: Path) -> Path:
     raise RunError(f"{place} does not exist", hint="name a run's folder or a model file")
 
 
+def check_same(blueprint: Blueprint, file: Path, *, whole: bool) -> None:
+    """Check that the weights in `file` mean what they will be used for.
+
+    Args:
+        blueprint: what the weights will be put into.
+        file: a model file.
+        whole: all must be as it was, since nothing will be trained; else the labels alone.
+
+    Raises:
+        RunError: text rules, units, features or model are others.
+    """
+    stored, wanted = _stored_blueprint(file), blueprint.described()
+    keys = ("text", "units", "features", "normalization", "model") if whole else ("units",)
+    pairs = [(key, stored.get(key), wanted[key]) for key in keys]
+    alphabets = [each.get("text", {}).get("alphabet") for each in (stored, wanted)]
+    pairs.append(("text.alphabet", *alphabets))
+    for key, was, now in pairs:
+        if was != now:
+            raise RunError(
+                f"{file} was trained with other settings: {key} was {json.dumps(was)[:200]}, is "
+                f"{json.dumps(now)[:200]}",
+                hint="use the recipe it was trained with: recipe.toml in its run's folder",
+            )
+
+
 def load_weights(recogniser: Recogniser, file: Path) -> None:
     """Put a file's weights into `recogniser`.
 
@@ -239,10 +271,10 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         raise RunError(f"{file}: is damaged or no model file: {error}") from None
 
 
-def _read_blueprint(file: Path, plugins: Plugins) -> Blueprint:
+def _stored_blueprint(file: Path) -> dict[str, Any]:
     try:
         with safe_open(file, framework="pt") as opened:
-            stored = json.loads((opened.metadata() or {})["speechkit"])
+            stored: dict[str, Any] = json.loads((opened.metadata() or {})["speechkit"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise RunError(
             f"{file}: is no speechkit model: {error}",
@@ -250,6 +282,11 @@ def _read_blueprint(file: Path, plugins: Plugins) -> Blueprint:
         ) from None
     if stored.get("format") != _FORMAT:
         raise RunError(f"{file}: has the format {stored.get('format')!r}, not {_FORMAT!r}")
+    return stored
+
+
+def _read_blueprint(file: Path, plugins: Plugins) -> Blueprint:
+    stored = _stored_blueprint(file)
     try:
         return Blueprint(
             **{kind: _part(kind, stored[kind], plugins) for kind in _KINDS},

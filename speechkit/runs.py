@@ -8,8 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from speechkit.data.files import disk_full, write_json
+from speechkit.data.files import sha256, telling_of_full_disks, write_json
 from speechkit.errors import RunError
+
+# Folders this process holds. The locks are POSIX ones, which a process that is forked off does not
+# inherit: a decoder's worker that outlives a killed run must not keep its folder locked.
+_HELD: set[Path] = set()
 
 
 class RunFolder:
@@ -35,33 +39,59 @@ class RunFolder:
             ) from None
         with lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self.path.resolve() in _HELD:
+                    raise BlockingIOError  # by this process, which its own lock would let in again
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 lock.seek(0)
                 raise RunError(
                     f"{self.path} is in use by process {lock.read().strip() or '?'}",
                     hint="wait for it, or give this run another name: --run NAME",
                 ) from None
+            _HELD.add(self.path.resolve())
             try:
-                lock.truncate(0)
-                lock.write(f"{os.getpid()}\n")
-                lock.flush()
-            except OSError as error:
-                raise disk_full(self.path) from error
-            yield
+                with telling_of_full_disks(self.path):
+                    lock.truncate(0)
+                    lock.write(f"{os.getpid()}\n")
+                    lock.flush()
+                yield
+            finally:
+                _HELD.discard(self.path.resolve())
 
     def inputs(self, stage: str) -> dict[str, Any] | None:
         """What `stage` was made from; None where it has not ended."""
-        inputs: dict[str, Any] | None = self._stages().get(stage)
+        inputs: dict[str, Any] | None = self._stages().get(stage, {}).get("inputs")
         return inputs
 
-    def is_done(self, stage: str, inputs: Mapping[str, Any], output: Path) -> bool:
-        """Whether `stage` has ended with these inputs, and what it made is there."""
-        return self.inputs(stage) == json.loads(json.dumps(inputs)) and output.is_file()
+    def measured(self, stage: str) -> dict[str, float]:
+        """What was measured while `stage` went on."""
+        measured: dict[str, float] = self._stages().get(stage, {}).get("measured", {})
+        return measured
 
-    def done(self, stage: str, inputs: Mapping[str, Any]) -> None:
-        """Note that `stage` has ended."""
-        write_json(self.path / "stages.json", {**self._stages(), stage: dict(inputs)})
+    def is_done(self, stage: str, inputs: Mapping[str, Any], output: Path) -> bool:
+        """Whether `stage` has ended with these inputs, and its output is as it was left."""
+        noted = self._stages().get(stage)
+        return (
+            noted is not None
+            and noted["inputs"] == json.loads(json.dumps(inputs))
+            and output.is_file()
+            and noted["sha256"] == sha256(output)
+        )
+
+    def done(
+        self,
+        stage: str,
+        inputs: Mapping[str, Any],
+        output: Path | None = None,
+        measured: Mapping[str, float] | None = None,
+    ) -> None:
+        """Note that `stage` has ended, with what, and what its output is."""
+        note = {
+            "inputs": dict(inputs),
+            "sha256": sha256(output) if output else None,
+            "measured": dict(measured or {}),
+        }
+        write_json(self.path / "stages.json", {**self._stages(), stage: note})
 
     def forget(self) -> None:
         """Note that no stage has ended."""
@@ -73,7 +103,7 @@ class RunFolder:
         except FileNotFoundError:
             return {}
         except ValueError:
-            return {}  # never half-written by us; whatever it is now, no stage is known to be done
+            return {}  # never half-written by us; whatever it is now, it tells of no stage
         return stages
 
 

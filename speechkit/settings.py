@@ -1,11 +1,13 @@
 """Settings of the engine itself: the tables, and keys of tables, that belong to no plugin."""
 
 import unicodedata
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from speechkit.component import Config, Field, RecipePath
+
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class RecipeSettings(Config):
@@ -14,7 +16,7 @@ class RecipeSettings(Config):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run's folder")
     description: str = Field("", description="a line for people")
     language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$", description="BCP 47 tag")
-    seed: int = Field(17, ge=0, description="of every random choice")
+    seed: int = Field(17, ge=0, lt=2**32, description="of every random choice")
 
 
 class TextSettings(Config):
@@ -45,6 +47,17 @@ class TextSettings(Config):
         if not alphabet.strip():
             raise ValueError("has no letter")
         return alphabet if " " in alphabet else alphabet + " "
+
+    @model_validator(mode="after")
+    def _letters_of_the_case(self) -> "TextSettings":
+        becomes = {"lower": self.alphabet.lower(), "upper": self.alphabet.upper()}
+        kept = becomes.get(self.case, self.alphabet)
+        if lost := [each for each in self.alphabet if each not in kept]:
+            raise ValueError(
+                f"alphabet has {''.join(lost)!r}, which no text will hold: case = {self.case!r} "
+                "changes every letter; write the alphabet so, or set case"
+            )
+        return self
 
 
 class DataSettings(Config):
@@ -85,7 +98,7 @@ class TrainSettings(Config):
     )
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
     weight_decay: float = Field(1e-2, ge=0, description="of AdamW, on matrices only")
-    betas: tuple[float, float] = Field((0.9, 0.98), description="of AdamW")
+    betas: tuple[Share, Share] = Field((0.9, 0.98), description="of AdamW")
     clip_norm: float = Field(5.0, gt=0, description="limit of the gradient's norm")
     average: float = Field(
         0.999, ge=0, lt=1, description="decay of the running average of the weights; 0: none"

@@ -289,7 +289,7 @@ def _one_chunk(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 def _locate(
     table: Table, name: str, written: list[str], inside: list[bool]
 ) -> tuple[list[str], list[str]]:
-    """Absolute paths of recordings outside the table, and a stamp of each: its name and size."""
+    """Absolute paths of recordings outside the table, and a stamp of each: name, size, time."""
     places: list[str] = []
     stamps: list[str] = []
     missing: list[str] = []
@@ -304,7 +304,8 @@ def _locate(
             )
         places[row] = os.path.normpath(table.origin(row)[0].parent / Path(path).expanduser())
         try:
-            stamps.append(f"{path}\n{Path(places[row]).stat().st_size}")
+            status = Path(places[row]).stat()
+            stamps.append(f"{path}\n{status.st_size}\n{status.st_mtime_ns}")
         except OSError:
             missing.append(f"{table.row(row)}: no file {places[row]}")
     if missing:

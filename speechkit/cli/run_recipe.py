@@ -30,8 +30,9 @@ def carry_out(
         raise RunError(f"--force {strangers[0]}: no such stage", hint="known: train")
     plugins = plugins_of(context)
     read = read_recipe(find_recipe(recipe), plugins, profile=profile, overrides=overrides)
-    name = run_name or (f"{read.settings.name}-{profile}" if profile else read.settings.name)
-    if Path(name).name != name or name in {".", ".."}:
+    usual = f"{read.settings.name}-{profile}" if profile else read.settings.name
+    name = usual if run_name is None else run_name
+    if not name or Path(name).name != name or name in {".", ".."}:
         raise RunError(f"--run {name!r} is no name of a folder", hint="give a name without /")
     folder = root / name
     rows = Pipeline(read, plugins, folder, Reporter(), frozenset(force)).run()

@@ -36,18 +36,20 @@ def transcribe_files(
     transcriber = Transcriber(recogniser, part, bf16=use_bf16("auto", chosen))
     failed = 0
     for file in files:
+        shown = file.encode("utf-8", "replace").decode()  # a name may be no text at all
         try:
             found, seconds = read_and_transcribe(transcriber, file)
         except DataError as error:
             failed += 1
             hint = f"\nhint: {error.hint}" if error.hint else ""
-            typer.echo(f"error: {error}{hint}", err=True)
+            told = f"error: {error}{hint}".encode("utf-8", "replace").decode()
+            typer.echo(told, err=True)
             continue
         if as_json:
             words = [asdict(word) for word in found.words]
-            line = {"file": file, "seconds": seconds, "text": found.text, "words": words}
+            line = {"file": shown, "seconds": seconds, "text": found.text, "words": words}
             typer.echo(json.dumps(line, ensure_ascii=False))
         else:
-            typer.echo(found.text if len(files) == 1 else f"{file}\t{found.text}")
+            typer.echo(found.text if len(files) == 1 else f"{shown}\t{found.text}")
     if failed:
         raise typer.Exit(1)

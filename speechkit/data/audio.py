@@ -1,6 +1,7 @@
 """Audio from files and bytes: libsndfile reads it, so no FFmpeg is asked of anyone."""
 
 import io
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,10 @@ from numpy.typing import NDArray
 from speechkit.errors import DataError
 
 Samples = NDArray[np.float32]
+
+_LOUDEST = 8.0  # beyond full scale by 18 dB: no recording
+_STREAMED = 0x8000_0000  # a header written before the length was known says more than this
+_PHASES = 500
 
 
 def read_audio(
@@ -40,6 +45,9 @@ def read_audio(
         raise DataError(f"{name}: {missing}")
     if isinstance(source, bytes) and not source:
         raise DataError(f"{name}: is empty: 0 bytes")
+    if (start_seconds or 0.0) < 0 or (channel or 0) < 0:
+        raise DataError(f"{name}: starts at {start_seconds} s, channel {channel}: below 0")
+    _check_whole(source, name)
     try:
         with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as f:
             rate = int(f.samplerate)
@@ -60,17 +68,45 @@ def read_audio(
     if not np.isfinite(mono).all():
         count = int((~np.isfinite(mono)).sum())
         raise DataError(f"{name}: {count} of {len(mono)} samples are not numbers (NaN or infinite)")
+    if (peak := float(np.abs(mono).max())) > _LOUDEST:
+        raise DataError(
+            f"{name}: samples up to {peak:g}, where 1 is full scale",
+            hint="they look like integers stored as floats: divide them by 32768, or store 16 bits",
+        )
     return np.ascontiguousarray(mono, dtype=np.float32), rate
 
 
+def _check_whole(source: Path | bytes, name: str) -> None:
+    """Refuse a WAV file whose end is missing: libsndfile reads what there is, and says nothing."""
+    if isinstance(source, Path):
+        size = source.stat().st_size
+        with source.open("rb") as file:
+            head = file.read(12)
+    else:
+        size, head = len(source), source[:12]
+    promised = int.from_bytes(head[4:8], "little") + 8
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE" and size + 1 < promised < _STREAMED:
+        raise DataError(
+            f"{name}: is cut off: {size} bytes, where its header says {promised}",
+            hint="copy or download it again",
+        )
+
+
 def resample(samples: Samples, from_hertz: int, to_hertz: int) -> Samples:
-    """(N,) at one rate -> (ceil(N * to / from),) at another."""
+    """(N,) at one rate -> about N * to / from at another.
+
+    Rates without a common divisor would need a filter of thousands of phases; then the nearest
+    ratio of small numbers serves, which is off by less than a hundred-thousandth.
+    """
     if from_hertz == to_hertz:
         return samples
     import torch  # noqa: PLC0415 - most audio needs no resampling, and reading it no torch
     from torchaudio.functional import resample as torch_resample  # noqa: PLC0415
 
-    result: Samples = torch_resample(torch.from_numpy(samples), from_hertz, to_hertz).numpy()
+    ratio = Fraction(to_hertz, from_hertz).limit_denominator(_PHASES)
+    result: Samples = torch_resample(
+        torch.from_numpy(samples), ratio.denominator, ratio.numerator
+    ).numpy()
     return result
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from speechkit.errors import RunError
 
 
@@ -22,7 +24,7 @@ def cache_folder() -> Path:
 def written_whole(place: Path) -> Iterator[Path]:
     """Give a path beside `place` to write a file at; rename it into `place` if all went well."""
     beside = place.with_name(f".{place.name}.{os.getpid()}.partial")
-    with _telling_of_full_disks(place):
+    with telling_of_full_disks(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield beside
@@ -40,7 +42,7 @@ def folder_written_whole(place: Path) -> Iterator[Path]:
     Where another process has put one in `place` meanwhile, that one stays.
     """
     beside = place.with_name(f".{place.name}.{os.getpid()}.partial")
-    with _telling_of_full_disks(place):
+    with telling_of_full_disks(place):
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         try:
@@ -58,13 +60,28 @@ def folder_written_whole(place: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _telling_of_full_disks(place: Path) -> Iterator[None]:
+def telling_of_full_disks(place: Path) -> Iterator[None]:
+    """While inside, a disk that is full or cannot be written is told as what it is.
+
+    Raises:
+        RunError: it is.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        raise disk_full(place) from error
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise disk_full(place) from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}:
+            raise RunError(
+                f"{error.filename or place} cannot be written: {error.strerror}",
+                hint="SPEECHKIT_CACHE names another place for the cache; runs are kept in runs/ of "
+                "the folder the command is given in",
+            ) from error
+        raise
+    except SafetensorError as error:  # which has no number
+        if "os error 28" in str(error) or "No space left" in str(error):
+            raise disk_full(place) from error
+        raise
 
 
 def disk_full(place: Path) -> RunError:
@@ -87,3 +104,9 @@ def digest(value: Any) -> str:  # noqa: ANN401 - what json takes
     """A short name for a value: equal values give equal names, on any machine."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def sha256(file: Path) -> str:
+    """Of a file's content."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

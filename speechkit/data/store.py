@@ -10,6 +10,8 @@ A folder in the cache, shared by all runs on the same data:
 """
 
 import json
+import math
+import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -136,14 +138,29 @@ def prepare(
     """
     fingerprint = fingerprint_of(speech, described, sample_rate=sample_rate)
     place = cache_folder() / "prepared" / fingerprint
-    if (place / "meta.json").is_file():
-        store = open_store(place)
+    store = _found(place)
+    if store is not None:
         if not skip_bad and store.meta.skipped:
             raise _unreadable(store.meta.skipped, name)
         return store
     with folder_written_whole(place) as folder:
         _write(speech, folder, fingerprint, sample_rate, skip_bad, name, progress, workers)
     return open_store(place)
+
+
+def _found(place: Path) -> Store | None:
+    """The store in `place`, if it is there and whole; one that is damaged is taken away."""
+    if not place.exists():
+        return None
+    try:
+        store = open_store(place)
+        whole = len(store.values) == store.offsets[-1]
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        whole = False
+    if whole:
+        return store
+    shutil.rmtree(place)
+    return None
 
 
 def fingerprint_of(speech: Speech, described: Mapping[str, Any], *, sample_rate: int) -> str:
@@ -221,11 +238,16 @@ def _audio(row: Mapping[str, Any], sample_rate: int) -> NDArray[np.int16]:
     samples, rate = read_audio(
         source,
         name=where,
-        start_seconds=row.get("start_seconds"),
-        end_seconds=row.get("end_seconds"),
+        start_seconds=_number(row.get("start_seconds")),
+        end_seconds=_number(row.get("end_seconds")),
         channel=row.get("channel"),
     )
     return to_int16(resample(samples, rate, sample_rate))
+
+
+def _number(cell: float | None) -> float | None:
+    """A cell of a table, in which an empty one may be NaN."""
+    return None if cell is None or math.isnan(cell) else float(cell)
 
 
 def _features(row: Mapping[str, Any]) -> NDArray[Any]:

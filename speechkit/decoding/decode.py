@@ -9,6 +9,7 @@ from typing import Any
 
 from speechkit.data.files import written_whole
 from speechkit.decoding.emissions import StoredEmissions
+from speechkit.errors import RunError
 from speechkit.interfaces import Decoder
 from speechkit.reporter import Advance
 
@@ -41,6 +42,13 @@ def decode(
             began = time.perf_counter()
             found = decoder(emissions)
             took += time.perf_counter() - began
+            if len(found) != len(emissions.lengths) or not all(found):
+                raise RunError(
+                    f"the decoder gives {sum(map(bool, found))} lists of hypotheses for "
+                    f"{len(emissions.lengths)} utterances: every utterance needs one that is not "
+                    "empty",
+                    hint="it is a defect of the decoder's plugin",
+                )
             for hypotheses in found:
                 best = hypotheses[0]
                 line = {
@@ -58,4 +66,4 @@ def decode(
 
 def read_decoded(place: Path) -> list[Mapping[str, Any]]:
     """The lines `decode` wrote."""
-    return [json.loads(line) for line in place.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in place.read_text(encoding="utf-8").split("\n") if line]

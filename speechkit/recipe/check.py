@@ -208,6 +208,9 @@ class Checking:
                 if not _TEST_NAME.fullmatch(name):
                     message = f"a test's name is letters, digits, `_`, `.` and `-`, not `{name}`"
                     self.tell(Problem(each.place, message))
+                if name in {"train", "validation"}:
+                    message = f"a test cannot be called `{name}`, as another part of a recipe is"
+                    self.tell(Problem(each.place, message, "give it a name of its own"))
                 if self._table(each, path, hint="every test has a name: [corpus.test.NAME]") and (
                     choice := self._choice("corpus", each, path)
                 ):

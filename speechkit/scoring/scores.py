@@ -1,7 +1,7 @@
 """Scores of a run: one row for each test set and decoder."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,16 +58,20 @@ def score(
 
 
 def read_scores(place: Path) -> list[Score]:
-    """Rows of scores.json; none where it is not there."""
-    if not place.is_file():
+    """Rows of scores.json; none where it is not there, or damaged: it can be made again."""
+    try:
+        return [Score(**row) for row in json.loads(place.read_text(encoding="utf-8"))]
+    except (FileNotFoundError, ValueError, TypeError):
         return []
-    return [Score(**row) for row in json.loads(place.read_text(encoding="utf-8"))]
 
 
-def write_scores(place: Path, new: Sequence[Score]) -> list[Score]:
-    """Put `new` rows in; earlier ones of other decoders and tests stay. Gives all rows."""
+def write_scores(
+    place: Path, new: Sequence[Score], *, holds: Callable[[Score], bool]
+) -> list[Score]:
+    """Put `new` rows in; earlier ones stay where they still hold. Gives all rows."""
     fresh = {(each.test, each.decoder) for each in new}
-    kept = [each for each in read_scores(place) if (each.test, each.decoder) not in fresh]
+    earlier = [row for row in read_scores(place) if (row.test, row.decoder) not in fresh]
+    kept = [row for row in earlier if holds(row)]
     rows = [*kept, *new]
     write_json(place, [asdict(each) for each in rows])
     return rows

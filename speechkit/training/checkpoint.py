@@ -4,7 +4,6 @@ A folder `checkpoints/step-00001200/` with `tensors.safetensors` (weights, their
 optimiser's moments) and `state.json` (where training is, and the tensors' SHA-256).
 """
 
-import hashlib
 import json
 import re
 import shutil
@@ -16,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from speechkit.data.files import folder_written_whole
+from speechkit.data.files import folder_written_whole, sha256
 
 _NAME = re.compile(r"step-(\d{8})")
 
@@ -30,7 +29,7 @@ def save_checkpoint(
     with folder_written_whole(place) as beside:
         file = beside / "tensors.safetensors"
         save_file({name: each.detach().cpu().contiguous() for name, each in tensors.items()}, file)
-        written = {"sha256": _sha256(file), "step": step, **state}
+        written = {"sha256": sha256(file), "step": step, **state}
         (beside / "state.json").write_text(json.dumps(written), encoding="utf-8")
     for old in _newest_first(folder)[keep:]:
         shutil.rmtree(old, ignore_errors=True)
@@ -43,7 +42,7 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], li
         file = place / "tensors.safetensors"
         try:
             state = json.loads((place / "state.json").read_text(encoding="utf-8"))
-            if state["sha256"] == _sha256(file):
+            if state["sha256"] == sha256(file):
                 return load_file(file), state, torn
         except (OSError, ValueError, KeyError, SafetensorError):
             pass
@@ -54,8 +53,3 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], li
 def _newest_first(folder: Path) -> list[Path]:
     found = [each for each in folder.glob("step-*") if _NAME.fullmatch(each.name)]
     return sorted(found, reverse=True)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

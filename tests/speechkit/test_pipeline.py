@@ -462,3 +462,77 @@ def test_another_decoder_decodes_again_and_trains_nothing(house, use):
     assert decoded.stat().st_mtime_ns == before
     pipeline(house, f"decoder.use={use}", "tune.enabled=false").run()
     assert decoded.stat().st_mtime_ns != before
+
+
+def test_a_test_cannot_take_the_name_of_another_part(house):
+    (house / "tones.toml").write_text(RECIPE.replace("test.unseen", "test.train"))
+    with pytest.raises(RecipeError, match="tones.toml:12: a test cannot be called `train`"):
+        pipeline(house)
+
+
+def test_a_model_without_a_record_is_not_thrown_away(house):
+    pipeline(house, "train.epochs=1").run()
+    before = weights(house)
+    for damage in ("", '{"tr'):
+        (house / "runs/tones/stages.json").write_text(damage)
+        with pytest.raises(RunError, match="no record of what it was made from"):
+            pipeline(house, "train.epochs=1").run()
+    after = weights(house)
+    assert all(before[name].equal(after[name]) for name in before)
+
+
+def test_a_run_cannot_start_from_itself(house):
+    pipeline(house, "train.epochs=1").run()
+    with pytest.raises(RunError, match="the folder of this very run"):
+        pipeline(house, "train.epochs=1", "model.start_from=runs/tones", force=["train"]).run()
+    assert weights(house)
+
+
+def test_weights_are_not_used_for_other_letters(house):
+    pipeline(house, "train.epochs=1").run()
+    (house / "tones.toml").write_text(RECIPE.replace('"abc"', '"bca"'))
+    with pytest.raises(RunError, match=r'text.alphabet was "abc ", is "bca "'):
+        pipeline(house, "model.start_from=runs/tones", run="other").run()
+
+
+@pytest.mark.parametrize("name", ["values.bin", "rows.parquet", "meta.json"])
+@pytest.mark.parametrize("keep", [0, 50, None])
+def test_a_damaged_store_is_made_again(house, name, keep):
+    rows = pipeline(house, "train.epochs=1").run()
+    for file in (house / "cache" / "prepared").glob(f"*/{name}"):
+        if keep is None:
+            file.unlink()
+        else:
+            file.write_bytes(file.read_bytes()[:keep])
+    again = pipeline(house, "train.epochs=1", run="again").run()
+    assert [row.wer for row in again] == [row.wer for row in rows]
+
+
+@pytest.mark.parametrize("file", ["decoded/greedy/unseen.jsonl", "emissions/unseen.safetensors"])
+def test_damaged_results_are_made_again(house, file):
+    rows = pipeline(house, "train.epochs=1").run()
+    place = house / "runs/tones" / file
+    whole = place.read_bytes()
+    place.write_bytes(whole[: len(whole) // 2])
+    again = pipeline(house, "train.epochs=1").run()
+    assert [(row.wer, row.words) for row in again] == [(row.wer, row.words) for row in rows]
+    assert file.startswith("decoded") or place.read_bytes() == whole
+
+
+def test_rows_of_a_test_that_is_gone_do_not_stay(house):
+    pipeline(house, "train.epochs=1").run()
+    (house / "tones.toml").write_text(RECIPE.replace("test.unseen", "test.renamed"))
+    rows = pipeline(house, "train.epochs=1").run()
+    assert [row.test for row in rows] == ["validation", "renamed"]
+    assert "[corpus.test.renamed]" in (house / "runs/tones/recipe.toml").read_text()
+
+
+def test_a_decoder_must_answer_for_every_utterance(house):
+    from speechkit.decoding.decode import decode
+    from speechkit.decoding.emissions import load_emissions
+
+    pipeline(house, "train.epochs=1").run()
+    stored = load_emissions(house / "runs/tones/emissions/unseen.safetensors")
+    with pytest.raises(RunError, match="gives 0 lists of hypotheses for 6 utterances"):
+        decode(stored, lambda _: [], [""] * 6, house / "x.jsonl", advance=lambda *_: None)
+    assert not (house / "x.jsonl").exists()
