@@ -466,7 +466,7 @@ def test_another_decoder_decodes_again_and_trains_nothing(house, use):
 
 def test_a_test_cannot_take_the_name_of_another_part(house):
     (house / "tones.toml").write_text(RECIPE.replace("test.unseen", "test.train"))
-    with pytest.raises(RecipeError, match="tones.toml:12: a test cannot be called `train`"):
+    with pytest.raises(RecipeError, match=r"tones\.toml:13: a test cannot be called `train`"):
         pipeline(house)
 
 
