@@ -32,7 +32,7 @@ import torch  # noqa: E402 - it reads the number of threads when it is imported
 from speechkit import Component, Decoder, Emissions, Vocabulary  # noqa: E402
 from speechkit.decoding.decode import read_decoded  # noqa: E402
 from speechkit.decoding.emissions import StoredEmissions, load_emissions  # noqa: E402
-from speechkit.decoding.tune import tune  # noqa: E402
+from speechkit.decoding.tune import Tunable, tune  # noqa: E402
 from speechkit.discovery import load_plugins  # noqa: E402
 from speechkit.recogniser import load_recogniser  # noqa: E402
 from speechkit.scoring.edits import word_edits  # noqa: E402
@@ -40,7 +40,7 @@ from speechkit_lm import NgramModel  # noqa: E402
 
 MARGIN = 0.002  # of word error rate
 TARGETS = {"kenlm 100": 30.0, "flashlight 100": 15.0, "flashlight 500": 50.0}  # times as fast
-WEIGHTS = {"lm_weight": (0.1, 1.3), "word_bonus": (-1.0, 5.0), "oov_penalty": (0.0, 15.0)}
+WEIGHTS = {"lm_weight": (0.1, 1.3), "word_bonus": (-1.0, 5.0), "oov_penalty": (4.0, 24.0)}
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Contender:
 def contenders() -> list[Contender]:
     """All that is compared, if it is installed."""
     found = [Contender("greedy", "greedy", "greedy", {}, {})]
+    settings: dict[str, Any]
     for beam in (50, 100, 500):
         settings = {"beam": beam, "processes": 1, "cut_seconds": 0.0}
         tuned = settings | {"beam": 50}
@@ -74,20 +75,27 @@ def contenders() -> list[Contender]:
         for scores in ("summed", "viterbi"):
             family = f"beam {vocabulary} {scores}"
             common = {"vocabulary": vocabulary, "scores": scores, "threads": 1}
-            for beam, top_k, threshold in (
-                (8, 6, 8.0),
-                (16, 6, 8.0),
-                (24, 8, 8.0),
-                (32, 8, 9.0),
-                (48, 10, 9.0),
-                (64, 10, 10.0),
-                (100, 30, 10.0),
-                (200, 30, 12.0),
-                (500, 30, 14.0),
+            for beam, threshold, token_threshold in (
+                (8, 8.0, -6.0),
+                (8, 8.0, -8.0),
+                (12, 8.0, -8.0),
+                (16, 8.0, -8.0),
+                (24, 8.0, -8.0),
+                (32, 9.0, -8.0),
+                (48, 9.0, -8.0),
+                (64, 10.0, -6.0),
+                (64, 10.0, -8.0),
+                (100, 10.0, -8.0),
+                (200, 12.0, -8.0),
+                (500, 14.0, -10.0),
             ):
-                settings = common | {"beam": beam, "top_k": top_k, "threshold": threshold}
-                name = f"{family} {beam}"
-                tuned = common | {"beam": 48, "top_k": 10, "threshold": 9.0}
+                settings = common | {
+                    "beam": beam,
+                    "threshold": threshold,
+                    "token_threshold": token_threshold,
+                }
+                name = f"{family} {beam} ({token_threshold:g})"
+                tuned = common | {"beam": 32, "threshold": 9.0}
                 found.append(Contender(name, "beam", family, settings, tuned))
     return found
 
@@ -130,7 +138,7 @@ class Row:
     real_time_factor: float
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Rebuilt:
     """A decoder to be tuned, made anew for each setting."""
 
@@ -182,11 +190,12 @@ class Bench:
         def build(**settings: float) -> Decoder:
             return self.build(contender.decoder, {**contender.tuned, **settings})
 
-        rebuilt = _Rebuilt(build, ranges)
+        decoder = build()
+        tunable = decoder if isinstance(decoder, Tunable) else _Rebuilt(build, ranges)
         found = tune(
             validation.stored,
             validation.references,
-            rebuilt,
+            tunable,
             utterances=count,
             advance=lambda *_: None,
         )

@@ -1,12 +1,11 @@
-"""From the trace of a search to labels, words and their times."""
+"""From the trace of a search to labels, words and their times, in compiled code."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from speechkit import Hypothesis, Word
 from speechkit_beam.compiling import compiled
-from speechkit_beam.records import JOIN, Array, Records
+from speechkit_beam.records import JOIN, Array, Labels, Records
+
+_LEAST = 1e-30  # probability of a label, that it has a logarithm
 
 
 @compiled
@@ -71,83 +70,58 @@ def walk(trace: Records, entry: int, path: Array, joins: Array) -> tuple[int, in
 
 
 @compiled
-def spans(trace: Records, path: Array, loudest: Array, found: Array) -> None:
-    """When labels are spoken.
+def read_words(
+    trace: Records,
+    path: Array,
+    loudest: Array,
+    labels: Labels,
+    written: Array,
+    frames: Array,
+    confidences: Array,
+) -> int:
+    """Where words begin and end.
+
+    A label lasts while it is the most probable one. A word's confidence is the geometric mean of
+    the probabilities its labels had when they began.
 
     Args:
         trace: (A,) of the search.
-        path: (U,) their entries, last first.
+        path: (U,) entries of labels, last first.
         loudest: (T,) most probable label of each frame.
-        found: (3, U) int32, is given the labels, the frames they begin in, and the frames they end
-            before, first label first: a label lasts while it is the most probable one.
+        labels: how they are spelled.
+        written: (U,) int32, is given the labels, first one first.
+        frames: (2, at least as many as words) int32, is given first frames, and frames after the
+            last.
+        confidences: (at least as many as words,) float64, is given.
+
+    Returns:
+        How many words.
     """
-    following = len(loudest)
-    last = len(path) - 1
-    for at in range(len(path)):
-        label = trace[path[at]].label
-        first = trace[path[at]].frame
-        end = first + 1
+    size = len(path)
+    words = 0
+    inside = False
+    total = 0.0
+    count = 0
+    for at in range(size):
+        entry = trace[path[size - 1 - at]]
+        label = entry.label
+        written[at] = label
+        if labels.parts[label]:
+            inside = False
+        if labels.first[label] == labels.first[label + 1]:
+            continue
+        if not inside:
+            inside = True
+            frames[0, words] = entry.frame
+            total = 0.0
+            count = 0
+            words += 1
+        following = trace[path[size - 2 - at]].frame if at + 1 < size else len(loudest)
+        end = entry.frame + 1
         while end < following and loudest[end] == label:
             end += 1
-        found[0, last - at] = label
-        found[1, last - at] = first
-        found[2, last - at] = end
-        following = first
-
-
-@dataclass(frozen=True)
-class Spelling:
-    """What labels write.
-
-    characters  of each label, without the word boundary
-    parts       whether the label begins with it
-    """
-
-    characters: Sequence[str]
-    parts: Sequence[bool]
-
-
-def hypothesis(
-    spelling: Spelling,
-    score: float,
-    path: Sequence[Sequence[int]],
-    log_probs: Sequence[float],
-    seconds: Callable[[int, int], tuple[float, float]],
-    *,
-    whole: bool,
-) -> Hypothesis:
-    """A hypothesis from its labels.
-
-    Args:
-        spelling: of the labels.
-        score: of the hypothesis.
-        path: labels in their order, the frames they begin in, the frames they end before.
-        log_probs: of each label in its frame.
-        seconds: first frame and the frame after the last, to the times they begin and end.
-        whole: false leaves out the last word, of which only a beginning was heard.
-    """
-    words: list[tuple[str, int, int, float, int]] = []
-    text, begun, ended, total, count = "", 0, 0, 0.0, 0
-    for label, first, end, log_prob in zip(*path, log_probs, strict=True):
-        if spelling.parts[label] and text:
-            words.append((text, begun, ended, total, count))
-            text = ""
-        written = spelling.characters[label]
-        if not written:
-            continue
-        if not text:
-            begun, total, count = first, 0.0, 0
-        text += written
-        ended = end
-        total += log_prob
+        total += math.log(max(float(entry.prob), _LEAST))
         count += 1
-    if text and whole:
-        words.append((text, begun, ended, total, count))
-    return Hypothesis(
-        text=" ".join(word[0] for word in words),
-        score=score,
-        words=tuple(
-            Word(text, *seconds(begun, ended), min(1.0, math.exp(total / count)))
-            for text, begun, ended, total, count in words
-        ),
-    )
+        frames[1, words - 1] = end
+        confidences[words - 1] = min(1.0, math.exp(total / count))
+    return words

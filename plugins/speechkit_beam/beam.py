@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 class BeamConfig(Config):
     """Settings of the beam search."""
 
-    beam: int = Field(100, ge=1, le=100_000, description="hypotheses kept from frame to frame")
+    beam: int = Field(48, ge=1, le=100_000, description="hypotheses kept from frame to frame")
     threshold: float = Field(
-        12.0,
+        10.0,
         gt=0,
         description="hypotheses worse than the best by more than this are dropped (nats)",
     )
     token_threshold: float = Field(
-        -5.0, le=0, description="labels with a lower log probability are not tried in a frame"
+        -8.0, le=0, description="labels with a lower log probability are not tried in a frame"
     )
-    top_k: int = Field(30, ge=1, description="labels tried in a frame at most")
+    top_k: int = Field(20, ge=1, description="labels tried in a frame at most")
     lm_weight: float = Field(
-        0.5, ge=0, description="of the language model's log probability; 0: it is not used"
+        0.8, ge=0, description="of the language model's log probability; 0: it is not used"
     )
-    word_bonus: float = Field(2.0, description="added for each word (nats)")
+    word_bonus: float = Field(1.5, description="added for each word (nats)")
     oov_penalty: float = Field(
-        8.0,
+        12.0,
         ge=0,
         le=200,
         description="taken off for each word the language model does not have, from the character "
@@ -104,7 +104,7 @@ class Beam:
             return {}
         weights = {"lm_weight": (0.1, 1.3), "word_bonus": (-1.0, 5.0)}
         if self.config.vocabulary == "open":
-            weights["oov_penalty"] = (0.0, 15.0)
+            weights["oov_penalty"] = (4.0, 24.0)
         return weights
 
     def retuned(self, **settings: float) -> "Beam":

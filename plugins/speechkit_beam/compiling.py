@@ -85,7 +85,7 @@ def first_call() -> Iterator[None]:
     _called[:] = [True]
     if first and not COMPILED:
         _log.warning(
-            "numba is not installed: the beam search is interpreted, a few hundred times "
+            "numba is not installed: the beam search is interpreted, over a thousand times "
             "slower; pip install numba"
         )
     elif first:

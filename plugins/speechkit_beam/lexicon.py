@@ -10,21 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechkit import DataError, Vocabulary
-from speechkit_beam.backtrace import Spelling
 from speechkit_beam.lm import END, UNKNOWN
 from speechkit_beam.records import NODE, Labels, Records, array_of
 from speechkit_beam.trie import Trie, build_trie
 
 _log = logging.getLogger(__name__)
+PARTED = "\0"  # between words, and in none
 _MOST_FOREIGN = 0.2  # share of running words the vocabulary cannot spell, before we warn
 
 
 @dataclass(frozen=True)
 class Alphabet:
-    """The characters a vocabulary's labels are made of."""
+    """The characters a vocabulary's labels are made of.
+
+    characters  all of them
+    written     what each label writes, `PARTED` for the word boundary
+    labels      the same for compiled code
+    """
 
     characters: str
-    spelling: Spelling
+    written: list[str]
     labels: Labels
 
 
@@ -52,7 +57,7 @@ def alphabet_of(vocabulary: Vocabulary) -> Alphabet:
     alone = [label for label, text in enumerate(spelled) if parts[label] and not text]
     return Alphabet(
         characters,
-        Spelling(spelled, parts),
+        [PARTED * parting + text for parting, text in zip(parts, spelled, strict=True)],
         Labels(
             parts=np.array(parts),
             first=bounds.astype(np.int32),
@@ -124,16 +129,24 @@ def lexicon_of(
     characters: str,
     *,
     lm_weight: float,
-    oov_penalty: float,
-    look_ahead: float,
+    word_bonus: float,
     hotwords: Mapping[str, float],
-    closed: bool,
+    outside: float,
 ) -> Records:
     """The trie with what is expected of the words under each node.
 
-    A hotword's weight is gained little by little, as its characters come, and lost again where
-    another word comes of it; a language model's opinion of the best word under a node is
-    taken into account at once.
+    What the best word under a node will bring, by its unigram probability and with the word bonus,
+    is counted as soon as a word begins: else words not yet whole would look better than whole ones,
+    or worse, and the beam be full of them. A hotword's weight is gained little by little, as its
+    characters come, and lost again where another word comes of it.
+
+    Args:
+        language_model: gives the words; None for none.
+        characters: of the alphabet.
+        lm_weight: of what the language model says of words that are not whole.
+        word_bonus: for each word.
+        hotwords: their weights.
+        outside: potential of the first character outside the lexicon; 0 where there is none.
     """
     spelled = tuple(sorted(each for each in hotwords if set(each) <= set(characters)))
     words = _words(language_model, spelled, characters)
@@ -145,7 +158,7 @@ def lexicon_of(
     if language_model is None:
         expected[here] = 0.0
     else:
-        expected[here] = lm_weight * look_ahead * language_model.arrays.log_prob[word[here]]
+        expected[here] = lm_weight * language_model.arrays.log_prob[word[here]]
     expected = trie.spread(expected) if len(trie) > 1 else np.zeros(1)
     bonus, gained = np.zeros(len(trie)), np.zeros(len(trie))
     for hotword in spelled:
@@ -154,7 +167,7 @@ def lexicon_of(
             place = _child(trie, place, characters.index(character))
             gained[place] = max(gained[place], weight * depth / len(hotword))
         bonus[place] = weight
-    expected += gained
+    expected += gained + word_bonus
     expected[0] = 0.0
     potential = np.exp(expected)
     reach = trie.spread(potential, below=True) if len(trie) > 1 else np.zeros(1)
@@ -164,7 +177,7 @@ def lexicon_of(
     inner["code"] = trie.code
     inner["word"] = word
     inner["potential"] = potential
-    inner["reach"] = np.maximum(reach, 0.0 if closed else np.exp(-oov_penalty))
+    inner["reach"] = np.maximum(reach, outside)
     inner["bonus"] = np.exp(bonus)
     return nodes
 

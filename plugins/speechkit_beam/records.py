@@ -36,6 +36,7 @@ class Settings(NamedTuple):
     lm_weight: float
     word_factor: float
     oov: Array  # (LONGEST + 1,) float64, for a word so many characters outside the lexicon
+    outside: Array  # (LONGEST + 1,) float64, potential so many characters outside
     closed: bool
     summed: bool
     lattice: bool  # keep what was merged, for n-best lists
@@ -115,7 +116,8 @@ MERGED = np.dtype(
 )
 
 # Where candidates are found again (power of 2,): a hash table, valid where `frame` is this one.
-SLOT = np.dtype([("frame", np.int64), ("candidate", np.int64)])
+# Narrow, so that it stays in the processor's cache.
+SLOT = np.dtype([("frame", np.int32), ("candidate", np.int32)])
 
 # (1,) where the search stands.
 PROGRESS = np.dtype(

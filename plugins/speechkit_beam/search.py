@@ -40,6 +40,7 @@ _MASK = (1 << LENGTH_AT) - 1
 _MIX_1 = 0x1E3779B97F4A7C15
 _MIX_2 = 0x3F58476D1CE4E5B9
 _MIX_3 = 0x14D049BB133111EB
+_MOST_FRAMES = (1 << 31) - 1  # an int32 holds
 _LOOK_BACK = 8  # joins
 _FLOOR = 1e-30  # of probabilities: a model that is too sure ends no hypothesis
 
@@ -160,6 +161,10 @@ def _stay(row: Array, settings: Settings, beam: Records, now: Records, work: Wor
     """Begin a frame: every hypothesis as it is, by a blank, or as its last label goes on."""
     tally = work.tally[0]
     tally.number += 1
+    if tally.number > _MOST_FRAMES:
+        for slot in range(len(work.table)):
+            work.table[slot].frame = 0
+        tally.number = 1
     tally.used = now.kept
     tally.merged = 0
     tally.best = 0.0
@@ -356,7 +361,7 @@ def _add(
     elif settings.closed:
         return
     else:
-        potential = settings.oov[_outside(place)]
+        potential = settings.outside[_outside(place)]
     tally = work.tally[0]
     if gain * potential < tally.cutoff:
         return

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechkit import DataError, Hypothesis, Vocabulary
-from speechkit_beam.backtrace import compact, hypothesis, spans
+from speechkit import DataError, Hypothesis, Vocabulary, Word
+from speechkit_beam.backtrace import compact, read_words
 from speechkit_beam.compiling import first_call
-from speechkit_beam.lexicon import alphabet_of, lexicon_of
-from speechkit_beam.lm import START
+from speechkit_beam.lexicon import PARTED, alphabet_of, lexicon_of
+from speechkit_beam.lm import START, UNKNOWN
 from speechkit_beam.nbest import Candidate, best_paths
 from speechkit_beam.records import (
     BUCKETS,
@@ -78,27 +78,31 @@ class Search:
         self._start = int(self._lm.next_state[START])
         alphabet = alphabet_of(vocabulary)
         self.uses_language_model = language_model is not None
+        lm_weight = config.lm_weight if self.uses_language_model else 0.0
         oov_penalty = config.oov_penalty if self.uses_language_model else 0.0
+        longer = np.maximum(1.0, np.arange(LONGEST + 1) / _USUAL_LENGTH)
+        unknown = config.look_ahead * lm_weight * float(self._lm.log_prob[UNKNOWN])
+        outside = np.exp(config.word_bonus + unknown - oov_penalty * longer)
         self._nodes = lexicon_of(
             language_model,
             alphabet.characters,
-            lm_weight=config.lm_weight,
-            oov_penalty=oov_penalty,
-            look_ahead=config.look_ahead,
+            lm_weight=config.look_ahead * lm_weight,
+            word_bonus=config.word_bonus,
             hotwords=_weights(config),
-            closed=closed,
+            outside=0.0 if closed else float(outside[1]),
         )
         self._labels = alphabet.labels
-        self._spelling = alphabet.spelling
+        self._written = alphabet.written
         self._nbest = config.nbest
         self._settings = Settings(
             beam=config.beam,
             worst=math.exp(-config.threshold),
             least=math.exp(config.token_threshold),
             top_k=min(config.top_k, len(vocabulary)),
-            lm_weight=config.lm_weight if self.uses_language_model else 0.0,
+            lm_weight=lm_weight,
             word_factor=math.exp(config.word_bonus),
-            oov=np.exp(-oov_penalty * np.maximum(1.0, np.arange(LONGEST + 1) / _USUAL_LENGTH)),
+            oov=np.exp(-oov_penalty * longer),
+            outside=outside,
             closed=closed,
             summed=config.scores == "summed",
             lattice=config.nbest > 1,
@@ -127,7 +131,7 @@ class Search:
         times: NDArray[np.float32] | None,
     ) -> None:
         """Read (T, V) frames."""
-        labels = len(self._spelling.parts)
+        labels = len(self._written)
         if log_probs.ndim != 2 or log_probs.shape[1] != labels:
             raise DataError(
                 f"emissions of shape {log_probs.shape}, the vocabulary has {labels} labels",
@@ -205,28 +209,40 @@ class Search:
         *,
         whole: bool,
     ) -> Hypothesis:
-        spoken = np.empty((3, len(path)), np.int32)
-        spans(state.trace, path, loudest, spoken)
-        log_probs = np.log(np.maximum(state.trace["prob"][path[::-1]], 1e-30))
-        shift = state.frame_shift_seconds
-        times = np.concatenate(state.times) if state.times else None
-
-        def seconds(first: int, end: int) -> tuple[float, float]:
-            if times is None:
-                return first * shift, end * shift
-            over = float(times[end - 1]) + shift
-            return float(times[first]), min(over, float(times[end])) if end < len(times) else over
-
-        return hypothesis(
-            self._spelling, score, spoken.tolist(), log_probs.tolist(), seconds, whole=whole
+        labels = np.empty(len(path), np.int32)
+        frames, confidences = np.empty((2, len(path)), np.int32), np.empty(len(path))
+        count = read_words(state.trace, path, loudest, self._labels, labels, frames, confidences)
+        spelled = "".join([self._written[label] for label in labels.tolist()]).split(PARTED)
+        spans = zip(*self._seconds(state, frames[:, :count]), strict=True)
+        words = tuple(
+            Word(text, begun, ended, confidence)
+            for text, (begun, ended), confidence in zip(
+                filter(None, spelled), spans, confidences[:count].tolist(), strict=True
+            )
         )
+        if not whole:
+            words = words[:-1]  # of the last one, only a beginning was heard
+        return Hypothesis(" ".join([word.text for word in words]), score, words)
+
+    def _seconds(
+        self, state: SearchState, frames: NDArray[np.int32]
+    ) -> tuple[list[float], list[float]]:
+        """(2, W) first frames and those after the last -> when words begin, when they end."""
+        first, end = frames
+        shift = state.frame_shift_seconds
+        if not state.times:
+            return (first * shift).tolist(), (end * shift).tolist()
+        times = np.concatenate(state.times).astype(np.float64)
+        # A frame is over as the next begins, where none were dropped between.
+        over = np.minimum(times[end - 1] + shift, np.append(times, np.inf)[end])
+        return times[first].tolist(), over.tolist()
 
     def _work(self) -> Work:
         """Work space no other thread uses."""
         try:
             return self._spare.get_nowait()
         except Empty:
-            return _work(self._settings, len(self._spelling.parts))
+            return _work(self._settings, len(self._written))
 
 
 def _weights(config: "BeamConfig") -> Mapping[str, float]:
