@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class BeamConfig(Config):
     """Settings of the beam search."""
 
-    beam: int = Field(48, ge=1, le=100_000, description="hypotheses kept from frame to frame")
+    beam: int = Field(32, ge=1, le=100_000, description="hypotheses kept from frame to frame")
     threshold: float = Field(
         10.0,
         gt=0,
@@ -40,7 +40,9 @@ class BeamConfig(Config):
         "open", description="closed: only words of the language model, and hotwords"
     )
     scores: Literal["viterbi", "summed"] = Field(
-        "summed", description="a hypothesis' score: of its best path, or of all its paths"
+        "viterbi",
+        description="a hypothesis' score: of its best path, or of all its paths; the best path "
+        "suffers less where a model is unsure of everything",
     )
     look_ahead: float = Field(
         1.0, ge=0, description="how far the language model judges words that are not whole yet"

@@ -100,7 +100,7 @@ def test_finds_the_best_of_all_paths(
 def test_sums_all_paths_of_a_text(seed: int, frames: int) -> None:
     letters = Vocabulary(("", "a", "b"))  # no word boundary: no two texts become one hypothesis
     log_probs = random_emissions(seed, frames, 3, sharpness=1.0)
-    config = BeamConfig(word_bonus=0.0, **WIDE)
+    config = BeamConfig(scores="summed", word_bonus=0.0, **WIDE)
     best = decode(Beam(config, vocabulary=letters), log_probs)[0]
     every = texts_of(log_probs, letters, log_sum)
     assert best.score == pytest.approx(max(every.values()), abs=1e-4)

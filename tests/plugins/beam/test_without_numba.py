@@ -18,7 +18,7 @@ from speechkit_lm import build
 lm = build(["a b", "ab a", "b ab ab", "a a b", "ab", "bab a", "b a", "a b b ab"], order=3)
 log_probs = (2 * torch.randn(2, 40, 4, generator=torch.Generator().manual_seed(7))).log_softmax(-1)
 found = []
-for settings in ({}, {"scores": "viterbi", "vocabulary": "closed"}, {"nbest": 4}):
+for settings in ({}, {"scores": "summed", "vocabulary": "closed"}, {"nbest": 4}):
     config = BeamConfig(beam=12, threads=1, hotwords=["abab"], **settings)
     decoder = Beam(config, vocabulary=Vocabulary(("", "a", "b", " ")), language_model=lm)
     emissions = Emissions(log_probs, torch.tensor([40, 31]), 0.5)
