@@ -10,12 +10,14 @@ import weakref
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.util import Finalize
 
 from speechkit import SpeechkitError
 from speechkit_ngram.search import Found, Job, Search
 
 _FORK_SECONDS = 0.2  # to start processes that share this one's memory
 _SPAWN_SECONDS = 2.0  # to start Python anew, beside opening the language model
+_LAST = -1000  # of what multiprocessing calls as a process ends
 
 _search: Search | None = None  # of a worker process
 
@@ -111,6 +113,9 @@ def _start(search: Search) -> None:
     """Set a worker process up: forked, `search` is the parent's; spawned, it opens the model."""
     global _search  # noqa: PLW0603 - a process' own
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops them
+    # A fork knows the threads of its parent's other pools, and Python would join them at its end:
+    # forever, where one was just ending as this process was made.
+    Finalize(None, os._exit, args=(0,), exitpriority=_LAST)
     search.open()
     _search = search
 
