@@ -21,6 +21,7 @@ COMMANDS = {
     "run": ("speechkit.cli.run:run", "Carry out a recipe: train, decode and score."),
     "transcribe": ("speechkit.cli.transcribe:transcribe", "Write what is said in a recording."),
     "recipe": ("speechkit.cli.recipe:app", "Check a recipe, or show it with every default."),
+    "data": ("speechkit.cli.data:app", "Download public speech corpora."),
     "plugins": ("speechkit.cli.plugins:app", "List the parts that plugins offer, or show one."),
 }
 """Command -> where it is, and what it does. What plugins add is found by `LazyGroup`."""
