@@ -87,11 +87,33 @@ class ModelSettings(Config):
     )
 
 
+class Lesson(Config):
+    """An entry of `train.curriculum`."""
+
+    epochs: int = Field(gt=0, description="passes before the next lesson")
+    max_labels: int = Field(gt=0, description="longer transcripts are left out")
+    batch_seconds: float | None = Field(
+        None, gt=0, description="speech in a batch of this lesson; default: train.batch_seconds"
+    )
+
+
 class TrainSettings(Config):
     """[train]"""
 
     epochs: int = Field(30, gt=0, description="passes over the training data")
     batch_seconds: float = Field(120.0, gt=0, description="speech in a batch, padding included")
+    batch_utterances: int | None = Field(
+        None, gt=0, description="utterances in a batch at most; default: as the seconds allow"
+    )
+    order: Literal["random", "fixed"] = Field(
+        "random",
+        description="random: alike in length, another order each epoch; fixed: the corpus' order",
+    )
+    curriculum: list[Lesson] = Field(
+        default_factory=list,
+        description="the first epochs, on short transcripts: "
+        "[{ epochs = 5, max_labels = 75, batch_seconds = 300 }, ...]; the others take all",
+    )
     learning_rate: float = Field(1e-3, gt=0, description="the highest")
     schedule: Literal["cosine", "one_cycle", "constant"] = Field(
         "cosine", description="of the learning rate, after warm-up"
@@ -103,9 +125,13 @@ class TrainSettings(Config):
     average: float = Field(
         0.999, ge=0, lt=1, description="decay of the running average of the weights; 0: none"
     )
-    patience: int = Field(
-        0, ge=0, description="stop after so many validations without a better WER; 0: never"
+    best_by: Literal["wer", "loss"] = Field(
+        "wer", description="of the validation part: which weights are the best, and are kept"
     )
+    patience: int = Field(
+        0, ge=0, description="stop after so many validations without a better one; 0: never"
+    )
+    patience_from: int = Field(1, gt=0, description="the epoch from which patience counts")
     validate_every: int = Field(1, gt=0, description="epochs from one validation to the next")
     keep: int = Field(2, gt=0, description="checkpoints kept")
     checkpoint_minutes: float = Field(10.0, gt=0, description="at most from one to the next")
@@ -119,6 +145,16 @@ class TrainSettings(Config):
     )
     decoder: str = Field("greedy", description="what decodes the validations while training")
     threads: int = Field(0, ge=0, description="CPU threads; 0: the cores this process may use")
+
+    @model_validator(mode="after")
+    def _epochs_are_left(self) -> "TrainSettings":
+        short = sum(lesson.epochs for lesson in self.curriculum)
+        if short >= self.epochs:
+            raise ValueError(
+                f"curriculum takes {short} of {self.epochs} epochs, and leaves none for all of the "
+                "data: raise epochs"
+            )
+        return self
 
 
 class TuneSettings(Config):

@@ -67,17 +67,23 @@ def make_batch(store: Store, indices: Sequence[int], labels: Sequence[Sequence[i
 
 
 def epoch_batches(
-    seconds: NDArray[np.float64], batch_seconds: float, *, seed: int, epoch: int
+    seconds: NDArray[np.float64],
+    batch_seconds: float,
+    *,
+    seed: int,
+    epoch: int,
+    utterances: int | None = None,
 ) -> list[NDArray[np.int64]]:
     """Indices of each batch of an epoch: a function of seed and epoch alone.
 
     Utterances are sorted by length (changed a little at random, so that neighbours differ from
-    epoch to epoch), cut where the longest times their number would pass `batch_seconds`, and the
-    batches shuffled. One longer than `batch_seconds` is a batch by itself.
+    epoch to epoch), cut where the longest times their number would pass `batch_seconds`, or their
+    number `utterances`, and the batches shuffled. One longer than `batch_seconds` is a batch by
+    itself.
     """
     random = np.random.default_rng([seed, epoch])
     order = np.argsort(seconds * random.uniform(1 - _JITTER, 1 + _JITTER, len(seconds)))
-    batches = cut(seconds, order, batch_seconds)
+    batches = cut(seconds, order, batch_seconds, utterances)
     random.shuffle(batches)
     return batches
 
@@ -88,13 +94,19 @@ def ordered_batches(seconds: NDArray[np.float64], batch_seconds: float) -> list[
 
 
 def cut(
-    seconds: NDArray[np.float64], order: NDArray[np.int64], batch_seconds: float
+    seconds: NDArray[np.float64],
+    order: NDArray[np.int64],
+    batch_seconds: float,
+    utterances: int | None = None,
 ) -> list[NDArray[np.int64]]:
-    """Cut `order` where the longest times their number would pass `batch_seconds`."""
+    """Cut `order` where the longest times their number, or their number, would pass its limit."""
     batches, start, longest = [], 0, 0.0
     for place, index in enumerate(order):
         longest = max(longest, float(seconds[index]))
-        if place > start and longest * (place - start + 1) > batch_seconds:
+        more = place - start + 1
+        if more > 1 and (
+            longest * more > batch_seconds or (utterances is not None and more > utterances)
+        ):
             batches.append(order[start:place])
             start, longest = place, float(seconds[index])
     if start < len(order):

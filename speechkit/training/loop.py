@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from speechkit.data.batches import Batch, epoch_batches, make_batch, ordered_batches
+from speechkit.data.batches import Batch, make_batch, ordered_batches
 from speechkit.data.store import Store
 from speechkit.device import use_bf16
 from speechkit.errors import DataError, DeviceError, RunError
@@ -32,6 +32,7 @@ from speechkit.settings import TrainSettings
 from speechkit.training.augment import Chain
 from speechkit.training.average import RunningAverage
 from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
+from speechkit.training.curriculum import batches_of
 from speechkit.training.metrics import Metrics
 from speechkit.training.schedule import learning_rate_factor
 
@@ -53,6 +54,11 @@ class Examples:
         """(chosen,) how long each lasts."""
         return self.store.seconds[self.chosen]
 
+    @property
+    def label_counts(self) -> NDArray[np.int64]:
+        """(chosen,) how many labels each has."""
+        return np.array([len(self.labels[index]) for index in self.chosen], np.int64)
+
     def batch(self, places: NDArray[np.int64]) -> Batch:
         """The utterances at `places` of `chosen`."""
         return make_batch(self.store, self.chosen[places].tolist(), self.labels)
@@ -67,7 +73,7 @@ class Position:
     step: int = 0
     loss_sum: float = 0.0  # of this epoch so far, in nats
     label_sum: int = 0
-    best: tuple[float, float] | None = None  # WER and loss of the best validation
+    best: tuple[float, float] | None = None  # what the best validation had of `train.best_by`
     validations_since_best: int = 0
     bad_batches: int = 0  # in a row
 
@@ -137,6 +143,14 @@ class Training:
         self.recogniser.save(self.folder / "model.safetensors")
 
     def _begin(self) -> None:
+        shortest = int(self.train.label_counts.min())
+        for lesson in self.settings.curriculum:
+            if lesson.max_labels < shortest:
+                raise DataError(
+                    f"a lesson of train.curriculum takes transcripts of {lesson.max_labels} labels "
+                    f"at most; the shortest has {shortest}",
+                    hint="raise its max_labels, or leave it out",
+                )
         if self.recogniser.normalizer.kind == "global":
             fit_normalizer(self.recogniser, self._passes(self.train))
         self._check_gradients()
@@ -149,8 +163,8 @@ class Training:
 
     def _epoch(self, metrics: Metrics) -> None:
         epoch = self.position.epoch
-        batches = epoch_batches(
-            self.train.seconds, self.settings.batch_seconds, seed=self.seed, epoch=epoch
+        batches = batches_of(
+            epoch, self.settings, self.train.seconds, self.train.label_counts, seed=self.seed
         )
         began, waited, padding, seconds = time.monotonic(), 0.0, 0.0, 0.0
         saved = began
@@ -280,12 +294,13 @@ class Training:
         with self.average.applied():
             found = self.validate(self.validation)
             best = self.position.best
-            if best is None or (found.wer, found.loss) < best:
+            rank = (found.wer, found.loss)
+            if self.settings.best_by == "loss":
+                rank = (found.loss, found.wer)
+            if best is None or rank < best:
                 self.recogniser.save(self.folder / "checkpoints" / "best.safetensors")
-                self.position = replace(
-                    self.position, best=(found.wer, found.loss), validations_since_best=0
-                )
-            else:
+                self.position = replace(self.position, best=rank, validations_since_best=0)
+            elif self.position.epoch + 1 >= self.settings.patience_from:
                 waited = self.position.validations_since_best + 1
                 self.position = replace(self.position, validations_since_best=waited)
         rates = {"loss": found.loss, "wer": found.wer, "cer": found.cer}

@@ -243,6 +243,39 @@ def test_a_stopped_training_ends_with_the_weights_of_one_that_was_not(house, mon
     assert logged[0] == logged[1]
 
 
+@pytest.mark.parametrize(("best_by", "epochs"), [("loss", 5), ("wer", 6)])
+def test_patience_counts_validations_without_a_better_one(house, monkeypatch, best_by, epochs):
+    found = iter([(3.0, 0.5), (1.0, 0.9), (2.0, 0.9), (2.0, 0.4), (2.0, 0.9), (2.0, 0.9)])
+    monkeypatch.setattr(
+        loop.Training, "validate", lambda *_: loop.Validation(*next(found), cer=0.5, shown=())
+    )
+    pipeline(
+        house,
+        "train.epochs=9",
+        f"train.best_by={best_by}",
+        "train.patience=2",
+        "train.patience_from=4",
+    ).run()
+    logged = lines(house / "runs/tones/metrics.jsonl")
+    assert [each["kind"] for each in logged].count("validation") == epochs
+
+
+def test_a_curriculum_begins_with_short_transcripts(house, monkeypatch):
+    learnt: dict[int, int] = {}
+    learn = loop.Training._step
+
+    def step(self, batch, *given):
+        epoch = self.position.epoch
+        learnt[epoch] = max(learnt.get(epoch, 0), int(batch.label_lengths.max()))
+        return learn(self, batch, *given)
+
+    monkeypatch.setattr(loop.Training, "_step", step)
+    pipeline(house, "train.curriculum=[{ epochs = 2, max_labels = 4 }]").run()
+    assert learnt == {0: 4, 1: 4, 2: 5}
+    with pytest.raises(DataError, match="takes transcripts of 1 labels at most; the shortest has"):
+        pipeline(house, "train.curriculum=[{ epochs = 2, max_labels = 1 }]", run="none").run()
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on(house):
     pipeline(house, run="whole").run()
