@@ -1,19 +1,13 @@
 """A run's folder: one process at a time, and what each finished stage was made from."""
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from speechkit.data.files import sha256, telling_of_full_disks, write_json
-from speechkit.errors import RunError
-
-# Folders this process holds. The locks are POSIX ones, which a process that is forked off does not
-# inherit: a decoder's worker that outlives a killed run must not keep its folder locked.
-_HELD: set[Path] = set()
+from speechkit.data.files import sha256, write_json
+from speechkit.data.lock import locked
 
 
 class RunFolder:
@@ -29,34 +23,13 @@ class RunFolder:
         Raises:
             RunError: another process holds it, or it cannot be written.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / ".lock").open("a+")
-        except OSError as error:
-            raise RunError(
-                f"the run's folder {self.path} cannot be written: {error.strerror}",
-                hint="runs are kept in runs/ of the folder the command is given in",
-            ) from None
-        with lock:
-            try:
-                if self.path.resolve() in _HELD:
-                    raise BlockingIOError  # by this process, which its own lock would let in again
-                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                lock.seek(0)
-                raise RunError(
-                    f"{self.path} is in use by process {lock.read().strip() or '?'}",
-                    hint="wait for it, or give this run another name: --run NAME",
-                ) from None
-            _HELD.add(self.path.resolve())
-            try:
-                with telling_of_full_disks(self.path):
-                    lock.truncate(0)
-                    lock.write(f"{os.getpid()}\n")
-                    lock.flush()
-                yield
-            finally:
-                _HELD.discard(self.path.resolve())
+        with locked(
+            self.path,
+            name=f"the run's folder {self.path}",
+            busy="wait for it, or give this run another name: --run NAME",
+            unwritable="runs are kept in runs/ of the folder the command is given in",
+        ):
+            yield
 
     def inputs(self, stage: str) -> dict[str, Any] | None:
         """What `stage` was made from; None where it has not ended."""
