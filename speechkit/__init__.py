@@ -7,6 +7,7 @@ from speechkit.component import Component, Config, Field, RecipePath, hookimpl
 from speechkit.errors import (
     DataError,
     DeviceError,
+    DownloadError,
     PluginError,
     RecipeError,
     RunError,
@@ -14,8 +15,10 @@ from speechkit.errors import (
 )
 from speechkit.interfaces import (
     AcousticModel,
+    Archive,
     Augmentation,
     Decoder,
+    Download,
     Emissions,
     FeatureExtractor,
     Hypothesis,
@@ -35,6 +38,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AcousticModel",
+    "Archive",
     "Augmentation",
     "BidirectionalLSTM",
     "CTCModel",
@@ -43,6 +47,8 @@ __all__ = [
     "DataError",
     "Decoder",
     "DeviceError",
+    "Download",
+    "DownloadError",
     "Emissions",
     "FeatureExtractor",
     "Field",

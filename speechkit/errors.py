@@ -25,5 +25,9 @@ class RunError(SpeechkitError):
     """A run folder that is in use, belongs to another recipe, or lacks what is asked of it."""
 
 
+class DownloadError(SpeechkitError):
+    """A corpus that cannot be fetched, or not unpacked; the message names the address or file."""
+
+
 class DeviceError(SpeechkitError):
     """A device that is not there, or ran out of memory."""

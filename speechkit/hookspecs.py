@@ -7,6 +7,7 @@ from speechkit.interfaces import (
     AcousticModel,
     Augmentation,
     Decoder,
+    Download,
     FeatureExtractor,
     LanguageModelTrainer,
     Speech,
@@ -52,6 +53,16 @@ def speechkit_language_models() -> Iterable[Component[LanguageModelTrainer]]:  #
     """Text to its probability. `build(config)`."""
 
 
+@hookspec
+def speechkit_downloads() -> Iterable[Component[Download]]:  # type: ignore[empty-body]
+    """Public corpora to fetch: `speechkit data get NAME`. `build(config)`.
+
+    The settings are options of the command, and a setting `parts` is what stands after the name:
+    `speechkit data get librispeech dev-clean --base-url URL`. They are text, numbers, paths,
+    true or false, or lists of these.
+    """
+
+
 KINDS = {
     "corpus": "speechkit_corpora",
     "features": "speechkit_features",
@@ -60,5 +71,6 @@ KINDS = {
     "model": "speechkit_models",
     "decoder": "speechkit_decoders",
     "language_model": "speechkit_language_models",
+    "download": "speechkit_downloads",
 }
 """Kind of part -> the hook that offers it."""

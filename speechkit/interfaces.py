@@ -6,10 +6,11 @@ Label 0 is the CTC blank. Times are in seconds, sample rates in hertz, logarithm
 The parts are protocols: a plugin's class has these members, and need not inherit from them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import datasets
@@ -207,3 +208,45 @@ class LanguageModelTrainer(Protocol):
 
     def load(self, folder: Path) -> LanguageModel:
         """Read what `train` wrote."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A packed piece of a corpus (tar, plain or as gzip, bzip2 or xz): to be fetched and unpacked.
+
+    url       http or https
+    folder    what it becomes, below the folder that downloads go to: "LibriSpeech/dev-clean"
+    inside    which folder of the archive that is; None: the one at its top. The files beside it
+              come along, where there are none of their names
+    size      bytes of the archive, about, to see that the disk has room; None: not known
+    growth    bytes unpacked for each of the archive's, about
+    checksum  "md5:..." or "sha256:...", as the source gives it; empty if it gives none
+    """
+
+    url: str
+    folder: str
+    inside: str | None = None
+    size: int | None = None
+    growth: float = 2.0
+    checksum: str = ""
+
+    def __post_init__(self) -> None:
+        if urlsplit(self.url).scheme not in {"http", "https"} or not urlsplit(self.url).netloc:
+            raise ValueError(f"{self.url!r} is no http or https address")
+        for path in {self.folder, self.inside or self.folder}:
+            pure = PurePosixPath(path)
+            if not pure.name or pure.is_absolute() or ".." in pure.parts:
+                raise ValueError(f"{path!r} is no path below a folder")
+        algorithm, _, value = self.checksum.partition(":")
+        if self.checksum and (algorithm not in {"md5", "sha256"} or not value):
+            raise ValueError(f"{self.checksum!r} is neither md5:... nor sha256:...")
+
+
+class Download(Protocol):
+    """Where a corpus is to be had, and which corpus part reads it afterwards."""
+
+    def archives(self, read: Callable[[str], str]) -> Sequence[Archive]:
+        """What to fetch. `read(url)` gives a page, such as an index of the archives, as text."""
+
+    def corpora(self, folder: Path) -> Mapping[str, Mapping[str, Any]]:
+        """Tables of a recipe that read it below `folder`: "train" or "test.NAME" -> its keys."""
