@@ -1,10 +1,16 @@
 """Every character of the alphabet is a label; label 0 is the blank."""
 
-from speechkit import Config, DataError, Vocabulary
+from speechkit import Config, DataError, Field, Vocabulary
 
 
 class CharactersConfig(Config):
-    """No settings: the alphabet is that of the text rules."""
+    """The alphabet is that of the text rules."""
+
+    edges: bool = Field(
+        default=False,
+        description="a space before and after each transcript, for the model to say where the "
+        "silence around speech is; hypotheses have none",
+    )
 
 
 class Characters:
@@ -17,7 +23,8 @@ class Characters:
     'a cab'
     """
 
-    def __init__(self, config: CharactersConfig, *, alphabet: str) -> None:  # noqa: ARG002 - every part takes its settings
+    def __init__(self, config: CharactersConfig, *, alphabet: str) -> None:
+        self._edge = " " if config.edges else ""
         self.vocabulary = Vocabulary(("", *alphabet))
         self._labels = {character: label for label, character in enumerate(alphabet, start=1)}
 
@@ -27,8 +34,9 @@ class Characters:
         Raises:
             DataError: `text` has a character outside the alphabet.
         """
+        edge = self._edge if text else ""
         try:
-            return [self._labels[character] for character in text]
+            return [self._labels[character] for character in edge + text + edge]
         except KeyError:
             foreign = sorted(set(text) - set(self._labels))
             raise DataError(

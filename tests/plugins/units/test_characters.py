@@ -26,6 +26,13 @@ def test_the_alphabet_is_numbered_from_one_after_the_blank() -> None:
     assert units.encode("") == []
 
 
+def test_edges_are_spaces_that_no_text_has() -> None:
+    units = Characters(CharactersConfig(edges=True), alphabet="ba ")
+    assert units.encode("ab b") == [3, 2, 1, 3, 1, 3]
+    assert units.vocabulary.text(units.encode("ab b")) == "ab b"
+    assert units.encode("") == []
+
+
 def test_a_foreign_character_is_named_with_its_text() -> None:
     with pytest.raises(DataError, match="'1', 'q' outside the alphabet in the text 'мир q1'") as it:
         characters().encode("мир q1")
