@@ -63,7 +63,7 @@ def corpus(config: SyntheticConfig, revision: int) -> datasets.Dataset:
         except OSError as error:
             raise DataError(
                 f"{path}: {error.strerror or error}",
-                hint="SPEECHKIT_CACHE is the folder that it is kept in",
+                hint="free some space there, or let SPEECHKIT_CACHE name a folder with more",
             ) from None
     try:
         table = read_tables([path], "parquet")
