@@ -3,18 +3,27 @@
 from collections.abc import Iterable
 
 from speechkit import Component, Speech, hookimpl
-from speechkit_corpora import files, hub, synthetic
+from speechkit_corpora import files, hub, librispeech, ljspeech, synthetic, voxforge
 from speechkit_corpora.files import FilesConfig, build_files
 from speechkit_corpora.hub import HubConfig, build_hub
+from speechkit_corpora.librispeech import LibriSpeechConfig, build_librispeech
+from speechkit_corpora.ljspeech import LJSpeechConfig, build_ljspeech
 from speechkit_corpora.synthetic import SyntheticConfig, build_synthetic
+from speechkit_corpora.voxforge import VoxForgeConfig, build_voxforge
 
 __all__ = [
     "FilesConfig",
     "HubConfig",
+    "LJSpeechConfig",
+    "LibriSpeechConfig",
     "SyntheticConfig",
+    "VoxForgeConfig",
     "build_files",
     "build_hub",
+    "build_librispeech",
+    "build_ljspeech",
     "build_synthetic",
+    "build_voxforge",
     "speechkit_corpora",
 ]
 
@@ -25,5 +34,10 @@ def speechkit_corpora() -> Iterable[Component[Speech]]:
     return [
         Component("files", FilesConfig, build_files, revision=files.REVISION),
         Component("hub", HubConfig, build_hub, revision=hub.REVISION),
+        Component(
+            "librispeech", LibriSpeechConfig, build_librispeech, revision=librispeech.REVISION
+        ),
+        Component("ljspeech", LJSpeechConfig, build_ljspeech, revision=ljspeech.REVISION),
         Component("synthetic", SyntheticConfig, build_synthetic, revision=synthetic.REVISION),
+        Component("voxforge", VoxForgeConfig, build_voxforge, revision=voxforge.REVISION),
     ]
