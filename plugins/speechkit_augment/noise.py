@@ -1,8 +1,8 @@
 """Noise behind the speech: recorded, generated, or the babble of other voices.
 
-Babble is mixed from recordings of speech in a folder. The other utterances of the batch would be at
-hand, but then what an utterance is trained on would depend on the batch it came in, and a resumed
-or regrouped run would be another one.
+Babble is mixed from recordings of speech: a folder, or the Parquet file of the corpus itself. The
+other utterances of the batch would be at hand, but then what an utterance is trained on would
+depend on the batch it came in, and a resumed or regrouped run would be another one.
 
 Axes: B utterances, N samples.
 """
@@ -27,8 +27,10 @@ Color = Literal["white", "pink"]
 class NoiseConfig(Config):
     """Settings of `noise`."""
 
-    folder: RecipePath | None = Field(
-        None, description="audio files of noise, or of speech for babble; without, it is generated"
+    path: RecipePath | None = Field(
+        None,
+        description="recordings of noise, or of speech for babble: a folder of audio files, or a "
+        "Parquet file; without, it is generated",
     )
     voices: int = Field(
         1, gt=0, description="recordings mixed as equals; five or so of speech make babble"
@@ -44,8 +46,8 @@ class NoiseConfig(Config):
 
     @model_validator(mode="after")
     def _voices_are_recorded(self) -> Self:
-        if self.voices > 1 and self.folder is None:
-            raise ValueError(f"{self.voices} voices need a folder of recordings to mix them from")
+        if self.voices > 1 and self.path is None:
+            raise ValueError(f"{self.voices} voices need recordings to mix them from: set path")
         return self
 
 
@@ -66,8 +68,8 @@ class Noise:
         dim: int | None = None,  # noqa: ARG002 - every augmentation is given it
     ) -> None:
         self.config = config
-        folder = config.folder
-        self.recordings = Recordings(folder, sample_rate=sample_rate) if folder else None
+        path = config.path
+        self.recordings = Recordings(path, sample_rate=sample_rate) if path else None
 
     def __call__(
         self, values: Tensor, lengths: Tensor, draws: Sequence[np.random.Generator]

@@ -30,8 +30,10 @@ INAUDIBLE = 1e-6  # of a response's energy: what comes after is cut off
 class RoomConfig(Config):
     """Settings of `room`."""
 
-    folder: RecipePath | None = Field(
-        None, description="audio files of impulse responses; without, rooms are simulated"
+    path: RecipePath | None = Field(
+        None,
+        description="recorded impulse responses: a folder of audio files, or a Parquet file; "
+        "without, rooms are simulated",
     )
     model: Literal["decay", "shoebox"] = Field(
         "decay",
@@ -66,11 +68,11 @@ class Room:
         sample_rate: int,
         dim: int | None = None,  # noqa: ARG002 - every augmentation is given it
     ) -> None:
-        folder = config.folder
+        path = config.path
         self.config = config
         self.sample_rate = sample_rate
-        self.recordings = Recordings(folder, sample_rate=sample_rate) if folder else None
-        if folder is None and config.model == "shoebox":
+        self.recordings = Recordings(path, sample_rate=sample_rate) if path else None
+        if path is None and config.model == "shoebox":
             require_pyroomacoustics()
         self._made: dict[int, tuple[Response, int]] = {}
 

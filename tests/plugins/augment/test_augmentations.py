@@ -25,10 +25,10 @@ AUGMENTATIONS: dict[str, list[dict]] = {
     "noise": [
         {},
         {"color": "white", "probability": 1.0},
-        {"folder": FOLDER, "probability": 0.8},
-        {"folder": FOLDER, "voices": 4},
+        {"path": FOLDER, "probability": 0.8},
+        {"path": FOLDER, "voices": 4},
     ],
-    "room": [{"probability": 0.8, "rooms": 5}, {"folder": FOLDER}],
+    "room": [{"probability": 0.8, "rooms": 5}, {"path": FOLDER}],
     "spec_augment": [{"frequency_mask_width": 5, "time_mask_width": 30}],
     "speed": [{}, {"factors": [0.75, 1.25], "probability": 0.7}],
 }

@@ -1,7 +1,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 import torch
@@ -40,7 +43,7 @@ def decibels(speech: Tensor, noise: Tensor) -> Tensor:
 def test_the_ratio_is_that_asked_for(
     kind: str, snr_db: float, folder: Path, streams: Streams
 ) -> None:
-    keys = {"folder": {"folder": folder}, "babble": {"folder": folder, "voices": 5}}
+    keys = {"folder": {"path": folder}, "babble": {"path": folder, "voices": 5}}
     values = tones(8)
     noise = added(values, streams, snr_db=(snr_db, snr_db), **keys.get(kind, {"color": kind}))
     assert torch.allclose(decibels(values, noise), torch.tensor(snr_db), atol=1e-2)
@@ -94,8 +97,45 @@ def test_recordings_are_resampled(tmp_path: Path) -> None:
 
 def test_every_recording_is_used_and_what_is_none_is_not(folder: Path) -> None:
     recordings = Recordings(folder, sample_rate=RATE)
-    assert [path.name for path in recordings.paths] == ["long.wav", "loud.ogg", "short.flac"]
+    assert [path.name for path in recordings._files] == ["long.wav", "loud.ogg", "short.flac"]
     assert all(len(recordings.part(which, 0.5, 1000)) == 1000 for which in (0.0, 0.4, 0.99))
+
+
+def test_recordings_of_a_parquet_file_are_those_of_its_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    files = Recordings(folder, sample_rate=RATE)._files
+    audio = [{"bytes": file.read_bytes(), "path": file.name} for file in files]
+    pq.write_table(pa.table({"id": ["a", "b", "c"], "audio": audio}), tmp_path / "all.parquet")
+    recordings = [Recordings(each, sample_rate=RATE) for each in (folder, tmp_path / "all.parquet")]
+    for which in (0.0, 0.4, 0.99):
+        parts = [each.part(which, 0.5, 1000) for each in recordings]
+        assert np.array_equal(*parts)
+    assert np.array_equal(*(each.whole(0.4) for each in recordings))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"id": ["a"]}, "holds no recordings: Column"),
+        ({"audio": ["a.wav"]}, "row 1 names a file"),
+        ({"audio": pa.nulls(0, pa.string())}, "holds no recordings"),
+        (b"nonsense", "holds no recordings"),
+    ],
+)
+def test_a_parquet_file_without_recordings_is_refused(
+    table: dict | bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    file = tmp_path / "bad.parquet"
+    if isinstance(table, bytes):
+        file.write_bytes(table)
+    else:
+        pq.write_table(pa.table(table), file)
+    with pytest.raises((RecipeError, DataError), match=message) as told:
+        Recordings(file, sample_rate=RATE).whole(0.0)
+    assert "bad.parquet" in str(told.value)
 
 
 def test_voices_of_babble_are_equally_loud(tmp_path: Path, streams: Streams) -> None:
@@ -104,7 +144,7 @@ def test_voices_of_babble_are_equally_loud(tmp_path: Path, streams: Streams) -> 
         tone = level * np.sin(2 * np.pi * hertz * seconds)
         soundfile.write(tmp_path / f"{hertz}.wav", tone, RATE, subtype="FLOAT")
     values = tones(30)
-    power = torch.fft.rfft(added(values, streams, folder=tmp_path, voices=2)).abs().square()
+    power = torch.fft.rfft(added(values, streams, path=tmp_path, voices=2)).abs().square()
     ratio = power[:, 1000] / power[:, 3000]
     ratio = ratio[(ratio > 1e-4) & (ratio < 1e4)]  # else both voices were the same recording
     assert len(ratio) > 5
@@ -113,9 +153,9 @@ def test_voices_of_babble_are_equally_loud(tmp_path: Path, streams: Streams) -> 
 
 def test_folders_without_recordings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no audio file in"):
-        Noise(NoiseConfig(folder=tmp_path), sample_rate=RATE)
+        Noise(NoiseConfig(path=tmp_path), sample_rate=RATE)
     with pytest.raises(RecipeError, match="gone is no folder"):
-        Noise(NoiseConfig(folder=tmp_path / "gone"), sample_rate=RATE)
+        Noise(NoiseConfig(path=tmp_path / "gone"), sample_rate=RATE)
 
 
 @pytest.mark.parametrize("content", [b"", b"not audio"])
@@ -134,7 +174,7 @@ def test_an_empty_recording_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"voices": 4}, "4 voices need a folder"),
+        ({"voices": 4}, "4 voices need recordings"),
         ({"snr_db": (20.0, 5.0)}, "reaches from 20 to 5"),
     ],
 )

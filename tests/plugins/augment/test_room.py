@@ -85,7 +85,7 @@ def test_equals_convolution(tmp_path: Path, streams: Streams) -> None:
     response[40] = 9.0
     soundfile.write(tmp_path / "room.wav", response / 10, RATE, subtype="DOUBLE")
     values = torch.from_numpy(random.standard_normal((2, 1000)).astype(np.float32))
-    found = heard(values, streams, folder=tmp_path).numpy()
+    found = heard(values, streams, path=tmp_path).numpy()
     unit = response / np.sqrt(np.square(response).sum())
     for row, wave in zip(found, values.numpy(), strict=True):
         assert np.allclose(row, np.convolve(wave, unit)[40:1040], atol=1e-2)
@@ -111,4 +111,4 @@ def test_rooms_are_the_same_in_another_process(streams: Streams) -> None:
 def test_a_silent_response_is_named(tmp_path: Path, streams: Streams) -> None:
     soundfile.write(tmp_path / "silent.wav", np.zeros(100), RATE)
     with pytest.raises(DataError, match=r"silent\.wav is silent"):
-        heard(clicks(1), streams, folder=tmp_path)
+        heard(clicks(1), streams, path=tmp_path)
