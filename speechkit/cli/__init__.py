@@ -20,8 +20,9 @@ INTERRUPTED = 128 + 2  # as a shell tells SIGINT
 COMMANDS = {
     "run": ("speechkit.cli.run:run", "Carry out a recipe: train, decode and score."),
     "transcribe": ("speechkit.cli.transcribe:transcribe", "Write what is said in a recording."),
+    "mic": ("speechkit.cli.mic:mic", "Write what is said into the microphone."),
     "recipe": ("speechkit.cli.recipe:app", "Check a recipe, or show it with every default."),
-    "data": ("speechkit.cli.data:app", "Download public speech corpora."),
+    "data": ("speechkit.cli.data:app", "Download, look at and record speech."),
     "plugins": ("speechkit.cli.plugins:app", "List the parts that plugins offer, or show one."),
 }
 """Command -> where it is, and what it does. What plugins add is found by `LazyGroup`."""

@@ -3,7 +3,11 @@
 import typer
 
 from speechkit.cli.data_get import get
+from speechkit.cli.data_look import look
+from speechkit.cli.data_record import record
 
-app = typer.Typer(no_args_is_help=True, help="Download public speech corpora.")
+app = typer.Typer(no_args_is_help=True, help="Download, look at and record speech.")
 
 app.command()(get)
+app.command()(look)
+app.command()(record)

@@ -14,6 +14,20 @@ from speechkit.inference.transcriber import Transcriber, read_and_transcribe
 from speechkit.recogniser import load_recogniser
 
 
+def open_transcriber(
+    context: typer.Context, *, model: str, decoder: str, device: str
+) -> Transcriber:
+    """A trained model with a decoder, on a device."""
+    prepare_process(0)
+    plugins = plugins_of(context)
+    chosen = choose_device(device)
+    recogniser = load_recogniser(Path(model), plugins).to(chosen)
+    component = plugins.find("decoder", decoder).component
+    vocabulary = recogniser.units.vocabulary
+    part = component.build(component.config(), vocabulary=vocabulary, language_model=None)
+    return Transcriber(recogniser, part, bf16=use_bf16("auto", chosen))
+
+
 def transcribe_files(
     context: typer.Context,
     files: Sequence[str],
@@ -26,14 +40,7 @@ def transcribe_files(
     """Print a line for each file; one that cannot be read is told, and the others go on."""
     if device not in {"auto", "cpu", "cuda"}:
         raise RunError(f"--device {device}: no such device", hint="known: auto, cpu, cuda")
-    prepare_process(0)
-    plugins = plugins_of(context)
-    chosen = choose_device(device)
-    recogniser = load_recogniser(Path(model), plugins).to(chosen)
-    component = plugins.find("decoder", decoder).component
-    vocabulary = recogniser.units.vocabulary
-    part = component.build(component.config(), vocabulary=vocabulary, language_model=None)
-    transcriber = Transcriber(recogniser, part, bf16=use_bf16("auto", chosen))
+    transcriber = open_transcriber(context, model=model, decoder=decoder, device=device)
     failed = 0
     for file in files:
         shown = file.encode("utf-8", "replace").decode()  # a name may be no text at all
