@@ -1,8 +1,10 @@
 """What tests of several packages share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from web_server import Server, serving
 
 from speechkit import discovery
 from speechkit.discovery import Plugins, load_plugins
@@ -20,3 +22,12 @@ def no_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
 def toys(no_entry_points: None) -> Plugins:
     """The parts in `toy_plugin.py`, and no others."""
     return load_plugins([TOYS])
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A web server on this machine, and a client that waits no longer than a test can."""
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr("speechkit.download.web.FIRST_WAIT_SECONDS", 0.001)
+    with serving() as started:
+        yield started
