@@ -2,8 +2,16 @@
 
 from collections.abc import Iterable
 
-from speechkit import Component, Speech, hookimpl
+from speechkit import Component, Download, Speech, hookimpl
 from speechkit_corpora import files, hub, librispeech, ljspeech, synthetic, voxforge
+from speechkit_corpora.downloads import (
+    LibriSpeechDownload,
+    LibriSpeechDownloadConfig,
+    LJSpeechDownload,
+    LJSpeechDownloadConfig,
+    VoxForgeDownload,
+    VoxForgeDownloadConfig,
+)
 from speechkit_corpora.files import FilesConfig, build_files
 from speechkit_corpora.hub import HubConfig, build_hub
 from speechkit_corpora.librispeech import LibriSpeechConfig, build_librispeech
@@ -15,9 +23,15 @@ __all__ = [
     "FilesConfig",
     "HubConfig",
     "LJSpeechConfig",
+    "LJSpeechDownload",
+    "LJSpeechDownloadConfig",
     "LibriSpeechConfig",
+    "LibriSpeechDownload",
+    "LibriSpeechDownloadConfig",
     "SyntheticConfig",
     "VoxForgeConfig",
+    "VoxForgeDownload",
+    "VoxForgeDownloadConfig",
     "build_files",
     "build_hub",
     "build_librispeech",
@@ -25,6 +39,7 @@ __all__ = [
     "build_synthetic",
     "build_voxforge",
     "speechkit_corpora",
+    "speechkit_downloads",
 ]
 
 
@@ -40,4 +55,14 @@ def speechkit_corpora() -> Iterable[Component[Speech]]:
         Component("ljspeech", LJSpeechConfig, build_ljspeech, revision=ljspeech.REVISION),
         Component("synthetic", SyntheticConfig, build_synthetic, revision=synthetic.REVISION),
         Component("voxforge", VoxForgeConfig, build_voxforge, revision=voxforge.REVISION),
+    ]
+
+
+@hookimpl
+def speechkit_downloads() -> Iterable[Component[Download]]:
+    """What `speechkit data get` can fetch."""
+    return [
+        Component("librispeech", LibriSpeechDownloadConfig, LibriSpeechDownload),
+        Component("ljspeech", LJSpeechDownloadConfig, LJSpeechDownload),
+        Component("voxforge", VoxForgeDownloadConfig, VoxForgeDownload),
     ]
