@@ -8,6 +8,6 @@ from speechkit.cli.data_record import record
 
 app = typer.Typer(no_args_is_help=True, help="Download, look at and record speech.")
 
-app.command()(get)
+app.add_typer(get, name="get")
 app.command()(look)
 app.command()(record)
