@@ -255,14 +255,14 @@ def test_shares_have_no_speaker_in_common(tmp_path):
 
 
 def test_where_there_are_both_the_wav_file_is_taken(tmp_path):
-    folder = session(tmp_path, ANNA)
+    folder = session(tmp_path, ANNA, texts={"ru_1": "да", "ru_2": "нет", "ru_3": "да"})
     (folder / "flac").mkdir()
-    soundfile.write(folder / "flac/ru_0001.flac", np.zeros(1600), 16000)
-    (folder / "wav/ru_0002.wav").rename(folder / "wav/ru_0002.WAV")
-    assert [Path(each["path"]).name for each in build(tmp_path)["audio"][:]] == [
-        "ru_0001.wav",
-        "ru_0002.WAV",
-    ]
+    for name in ("ru_1", "ru_3"):
+        soundfile.write(folder / f"flac/{name}.flac", np.zeros(1600), 16000)
+    (folder / "wav/ru_3.wav").unlink()
+    (folder / "wav/ru_2.wav").rename(folder / "wav/ru_2.WAV")
+    audio = build(tmp_path)["audio"][:]
+    assert [Path(each["path"]).name for each in audio] == ["ru_1.wav", "ru_2.WAV", "ru_3.flac"]
 
 
 def test_wrong_levels_are_told(tmp_path):
