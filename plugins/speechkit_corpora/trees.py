@@ -34,7 +34,9 @@ class TreeConfig(Config):
 
     path: RecipePath = Field(description="the corpus' folder, as it was unpacked")
     share: tuple[float, float] = Field(
-        (0.0, 1.0), description="whose speech: [0.0, 0.9] and [0.9, 1.0] have no speaker in common"
+        (0.0, 1.0),
+        description="whose speech: [0.0, 0.9] and [0.9, 1.0] have no speaker in common, or, where "
+        "there is one speaker, no chapter",
     )
     limit: int | None = Field(None, gt=0, description="take the first utterances only")
 
