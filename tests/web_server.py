@@ -23,6 +23,7 @@ class Page:
     modified: str | None = None
     has_ranges: bool = True
     heeds_if_range: bool = True
+    tags_parts: bool = True  # says the version of a part, too, not of the whole alone
     is_chunked: bool = False
     says_length: bool = True
     cuts: list[int] = field(default_factory=list)
@@ -92,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             whole = len(page.content)
             self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
         for name, value in {"ETag": page.tag, "Last-Modified": page.modified}.items():
-            if value:
+            if value and (start is None or page.tags_parts):
                 self.send_header(name, value)
         if page.is_chunked:
             self.send_header("Transfer-Encoding", "chunked")

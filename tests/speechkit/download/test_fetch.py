@@ -101,12 +101,12 @@ def test_without_a_version_nothing_is_gone_on_with(server, place, tag):
     assert server.asked_of("/file") == [None, None]
 
 
-@pytest.mark.parametrize("heeds_if_range", [True, False])
+@pytest.mark.parametrize("how", [{}, {"heeds_if_range": False}, {"tags_parts": False}])
 @pytest.mark.parametrize("size", [50_000, 30_000, 10_000])
-def test_a_file_that_changed_meanwhile_is_not_glued_together(server, place, heeds_if_range, size):
+def test_a_file_that_changed_meanwhile_is_not_glued_together(server, place, how, size):
     server.put("/file", CONTENT)
     begin(server, place)
-    server.put("/file", OTHER[:size], tag='"two"', heeds_if_range=heeds_if_range)
+    server.put("/file", OTHER[:size], tag='"two"', **how)
     assert get(server, place) == OTHER[:size]
 
 

@@ -86,6 +86,12 @@ def test_an_archive_that_swells(folder, monkeypatch):
     assert sum(each.stat().st_size for each in folder.rglob("*")) < 20 << 20
 
 
+def test_what_swells_after_the_last_file(folder, monkeypatch):
+    monkeypatch.setattr(unpacking, "SPARE_BYTES", 1 << 20)
+    with pytest.raises(DownloadError, match="when unpacked"):
+        opened(gzip.compress(packed({"a": b"1"}, "w") + bytes(30 << 20)), folder)
+
+
 def test_a_sparse_file_that_swells(folder):
     info = tarfile.TarInfo("sparse")
     info.pax_headers = {
