@@ -2,12 +2,22 @@
 
 A rate over a corpus is all edits over all the reference's tokens, as NIST's sclite has it; not
 the mean of the utterances' rates, in which a short utterance counts as much as a long one.
+
+The edits are the fewest there are, as jiwer counts them; among the ways to make so few, one with
+the fewest substitutions, so that the counts of each kind are those of sclite, too. sclite itself
+looks for the least 4 substitutions + 3 insertions + 3 deletions: it takes four insertions and
+deletions for three substitutions, and so counts an error more, where two texts have hardly a word
+in common. `sclite_edits` are its counts.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from rapidfuzz.distance import Levenshtein
+
+Match: TypeAlias = tuple[str | None, str | None]
+"""A token of the reference and what was recognised; None beside a token left out, or put in."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +51,70 @@ class Edits:
 
 
 def edits(reference: Sequence[str], hypothesis: Sequence[str]) -> Edits:
-    """Fewest edits between two sequences of tokens.
+    """Fewest edits between two sequences of tokens; among those, with the fewest substitutions.
 
     >>> edits("the cat sat".split(), "the cat sat down".split())
     Edits(substitutions=0, deletions=0, insertions=1, reference_length=3)
     """
-    counts = {"replace": 0, "delete": 0, "insert": 0}
-    for operation in Levenshtein.editops(reference, hypothesis):
-        counts[operation.tag] += 1
-    return Edits(counts["replace"], counts["delete"], counts["insert"], len(reference))
+    weight, substitution = _fewest(reference, hypothesis)
+    cost = Levenshtein.distance(reference, hypothesis, weights=(weight, weight, substitution))
+    total, substitutions = divmod(cost, weight)
+    more = len(hypothesis) - len(reference)  # insertions less deletions
+    insertions = (total - substitutions + more) // 2
+    return Edits(substitutions, insertions - more, insertions, len(reference))
+
+
+def align(
+    reference: Sequence[str], hypothesis: Sequence[str], *, sclite: bool = False
+) -> list[Match]:
+    """Which token of the hypothesis stands for which of the reference: the edits one by one.
+
+    Args:
+        reference: what was said.
+        hypothesis: what was recognised.
+        sclite: align as NIST's sclite 2.10 does, which need not give the fewest edits; where
+            several alignments cost the same, its own is taken as well.
+
+    >>> align("the cat sat".split(), "a cat sat down".split())
+    [('the', 'a'), ('cat', 'cat'), ('sat', 'sat'), (None, 'down')]
+    """
+    weight, substitution = (3, 4) if sclite else _fewest(reference, hypothesis)
+    costs = [list(range(0, weight * (len(hypothesis) + 1), weight))]
+    for row, token in enumerate(reference, 1):
+        above, line = costs[-1], [row * weight]
+        for column, other in enumerate(hypothesis):
+            both = above[column] + (0 if token == other else substitution)
+            line.append(min(both, above[column + 1] + weight, line[-1] + weight))
+        costs.append(line)
+    matches: list[Match] = []
+    row, column = len(reference), len(hypothesis)
+    while row or column:
+        said = reference[row - 1] if row else None
+        heard = hypothesis[column - 1] if column else None
+        cost = costs[row][column]
+        together = 0 if said == heard else substitution
+        if row and column and cost == costs[row - 1][column - 1] + together:
+            row, column = row - 1, column - 1
+            matches.append((said, heard))
+        elif column and cost == costs[row][column - 1] + weight:
+            column -= 1
+            matches.append((None, heard))
+        else:
+            row -= 1
+            matches.append((said, None))
+    return matches[::-1]
+
+
+def sclite_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> Edits:
+    """As NIST's sclite counts them: with equal or more edits than the fewest."""
+    fewest = edits(reference, hypothesis)
+    if fewest.substitutions < 3:
+        return fewest  # an edit more costs sclite 3, a substitution less saves it 1
+    matches = align(reference, hypothesis, sclite=True)
+    deletions = sum(heard is None for _, heard in matches)
+    insertions = sum(said is None for said, _ in matches)
+    wrong = sum(said != heard for said, heard in matches)
+    return Edits(wrong - deletions - insertions, deletions, insertions, len(reference))
 
 
 def word_edits(pairs: Iterable[tuple[str, str]]) -> Edits:
@@ -60,3 +125,26 @@ def word_edits(pairs: Iterable[tuple[str, str]]) -> Edits:
 def character_edits(pairs: Iterable[tuple[str, str]]) -> Edits:
     """Of all (reference, hypothesis) texts, by characters, spaces between words among them."""
     return sum((edits(ref, hyp) for ref, hyp in pairs), Edits())
+
+
+def n2_protocol(pairs: Iterable[tuple[str, str]]) -> tuple[float, float]:
+    """Word and character error rate of (reference, hypothesis) texts as N2's notebook has them.
+
+    It gives jiwer the hypothesis where the reference belongs, utterance by utterance, and takes the
+    mean: each rate is over the length of the hypothesis, and a short utterance counts as much as a
+    long one. An empty hypothesis, at which jiwer stopped with an error then, counts as 1 (as 0
+    where the reference is empty, too). Without pairs: 0.
+
+    >>> n2_protocol([("a b c d", "a b"), ("e", "e")])
+    (0.5, 0.6666666666666666)
+    """
+    swapped = [(hyp, ref) for ref, hyp in pairs]
+    count = max(1, len(swapped))
+    words = sum(word_edits([pair]).rate for pair in swapped) / count
+    return words, sum(character_edits([pair]).rate for pair in swapped) / count
+
+
+def _fewest(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, int]:
+    """Weights of an insertion or deletion, and of a substitution, for which edits come first."""
+    weight = len(reference) + len(hypothesis) + 1  # more than there can be substitutions
+    return weight, weight + 1
