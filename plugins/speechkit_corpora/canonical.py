@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 from speechkit import DataError
 from speechkit_corpora.columns import find_columns
 from speechkit_corpora.settings import ColumnConfig
+from speechkit_corpora.share import BY_UTTERANCE, WHOLE, in_share, no_speaker
 
 Column: TypeAlias = str | pa.Array | pa.ChunkedArray
 """A column of the source, by its name there, or one made anew."""
@@ -97,7 +98,7 @@ def canonical(table: Table, config: ColumnConfig, *, settings: str) -> datasets.
         DataError: no rows, a column that is missing or holds something else, an id that occurs
             twice, an utterance without a recording.
     """
-    if config.limit is not None:
+    if config.limit is not None and config.share == WHOLE:
         table = table.head(config.limit)
     if not len(table.dataset):
         raise DataError(f"{table.name}: no rows", hint="a corpus needs at least one utterance")
@@ -120,7 +121,24 @@ def canonical(table: Table, config: ColumnConfig, *, settings: str) -> datasets.
         numbers = _numbers(table, name, _PASSED.get(role, pa.float64()))
         if numbers is not None:
             columns[role] = numbers
-    return _side_by_side(table.dataset, columns, fingerprint(stamps))
+    stamp = fingerprint(stamps)
+    dataset = _side_by_side(table.dataset, columns, stamp)
+    return dataset if config.share == WHOLE else _shared(dataset, config, table.name, stamp)
+
+
+def _shared(
+    dataset: datasets.Dataset, config: ColumnConfig, name: str, stamp: str
+) -> datasets.Dataset:
+    """The first rows of the share."""
+    deciding = "id" if config.share_by == "utterance" else "speaker"
+    known = deciding in dataset.column_names
+    values: list[Any] = dataset[deciding][:] if known else [None]
+    if None in values:
+        raise DataError(no_speaker(name), hint=BY_UTTERANCE)
+    rows = in_share(
+        dict(enumerate(values)), config.share, what=f"{config.share_by}s", where=Path(name)
+    )
+    return dataset.select(rows[: config.limit], new_fingerprint=stamp)
 
 
 def fingerprint(stamps: Iterable[str]) -> str:

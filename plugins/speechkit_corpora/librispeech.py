@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from speechkit import DataError, Field, Speech
+from speechkit_corpora.share import in_share
 from speechkit_corpora.trees import (
     TreeConfig,
     Utterance,
     contents,
     existing_folder,
-    in_share,
     read_utf8,
     recordings,
     subfolders,

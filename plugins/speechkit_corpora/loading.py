@@ -15,6 +15,7 @@ from speechkit_corpora.columns import find_columns
 from speechkit_corpora.hub import HubConfig
 from speechkit_corpora.reading import quiet
 from speechkit_corpora.settings import ColumnConfig
+from speechkit_corpora.share import BY_UTTERANCE, WHOLE, no_speaker, place
 
 _PARQUET = 'many datasets have a copy in Parquet, revision = "refs/convert/parquet"'
 _STRING, _FLOAT = datasets.Value("string"), datasets.Value("float64")
@@ -94,8 +95,6 @@ def _stream(
     if "audio" in found and known is not None and isinstance(known[found["audio"]], datasets.Audio):
         dataset = dataset.cast_column(found["audio"], datasets.Audio(decode=False))
         _check_readable(dataset, config, name)
-    if config.limit is not None:
-        dataset = dataset.take(config.limit)
     features = {"id": _STRING}
     if "features" in found:
         of_numbers = known[found["features"]] if known is not None else None
@@ -110,9 +109,21 @@ def _stream(
     if "features" in found:
         features |= {"feature_dim": datasets.Value("int32"), "frame_shift_seconds": _FLOAT}
     row = functools.partial(_row, found=found, config=config, name=name)
-    return dataset.map(
+    dataset = dataset.map(
         row, with_indices=True, remove_columns=names, features=datasets.Features(features)
     )
+    if config.share != WHOLE:
+        if config.share_by == "speaker" and "speaker" not in found:
+            raise DataError(no_speaker(name), hint=BY_UTTERANCE)
+        dataset = dataset.filter(functools.partial(_in_share, config=config, name=name))
+    return dataset if config.limit is None else dataset.take(config.limit)
+
+
+def _in_share(row: dict[str, Any], *, config: HubConfig, name: str) -> bool:
+    deciding = row["id"] if config.share_by == "utterance" else row["speaker"]
+    if deciding is None:
+        raise DataError(no_speaker(f"{name}: {row['id']}"), hint=BY_UTTERANCE)
+    return config.share[0] <= place(deciding) < config.share[1]
 
 
 def _check_readable(dataset: datasets.IterableDataset, config: HubConfig, name: str) -> None:

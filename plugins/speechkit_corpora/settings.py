@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import ValidationInfo, model_validator
 
 from speechkit import Config, Field
+from speechkit_corpora.share import WHOLE, Share
 
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "id": ("id", "utt_id", "utterance_id", "key"),
@@ -49,6 +50,14 @@ class ColumnConfig(Config):
     feature_dim: int | None = Field(None, gt=0, description="D of the ready features")
     frame_shift_seconds: float = Field(
         0.01, gt=0, description="from one frame of the ready features to the next"
+    )
+    share: Share = Field(
+        WHOLE, description="whose speech: [0.0, 0.9] and [0.9, 1.0] have no speaker in common"
+    )
+    share_by: Literal["speaker", "utterance"] = Field(
+        "speaker",
+        description="what a share counts; parts by utterance share their speakers: an error rate "
+        "on one of them says little of other voices",
     )
     limit: int | None = Field(None, gt=0, description="take the first rows only")
 

@@ -1,53 +1,34 @@
-"""What corpora read from a tree of folders share: settings, whose speech is taken, and rows.
+"""What corpora read from a tree of folders share: settings, folders, warnings, and rows.
 
-A tree has no split made by its authors, or one that leaves no validation part. `share` makes parts
-of it: every speaker (of a corpus with one speaker: every chapter) has a place from 0 to 1, a hash
-of the name, and a share takes those in its range. Ranges that do not overlap share no speaker; and
-as a place depends on the name alone, nobody changes sides when recordings are added, or on another
-machine. The range counts names, not hours: of few speakers, a tenth may hold far from a tenth of
-the speech.
+A tree has no split made by its authors, or one that leaves no validation part: `share` makes parts.
 """
 
 import contextlib
-import hashlib
 import itertools
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import field_validator
 
 from speechkit import Config, DataError, Field, RecipePath, Speech
+from speechkit_corpora.share import WHOLE, Share
 
 _LOG = logging.getLogger(__name__)
 _NAMED = 3  # of each kind of thing, in a message
 _RELATIVE = "paths are relative to the recipe's file"
-
-Item = TypeVar("Item")
 
 
 class TreeConfig(Config):
     """Settings of every corpus that is a tree of folders."""
 
     path: RecipePath = Field(description="the corpus' folder, as it was unpacked")
-    share: tuple[float, float] = Field(
-        (0.0, 1.0),
+    share: Share = Field(
+        WHOLE,
         description="whose speech: [0.0, 0.9] and [0.9, 1.0] have no speaker in common, or, where "
         "there is one speaker, no chapter",
     )
     limit: int | None = Field(None, gt=0, description="take the first utterances only")
-
-    @field_validator("share")
-    @classmethod
-    def _a_range(cls, share: tuple[float, float]) -> tuple[float, float]:
-        if not 0 <= share[0] < share[1] <= 1:
-            raise ValueError(
-                f"[{share[0]:g}, {share[1]:g}] is no range from 0 to 1: the smaller number first"
-            )
-        return share
 
 
 @dataclass(frozen=True)
@@ -58,42 +39,6 @@ class Utterance:
     audio: str
     text: str
     speaker: str
-
-
-def place(name: str) -> float:
-    """Where a name stands, from 0 to below 1: spread evenly over names, and always the same.
-
-    >>> place("1034") == place("1034"), 0 <= place("anna") < 1
-    (True, True)
-    """
-    # 48 bits: a float holds them exactly, so that none is rounded up to 1.
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6]) / 2**48
-
-
-def in_share(
-    items: Mapping[Item, str], share: tuple[float, float], *, what: str, where: Path
-) -> list[Item]:
-    """Those of the items whose name, the value, stands in the range.
-
-    Args:
-        items: each with the name that decides: the speaker's, or the chapter's.
-        share: from the first number to below the second.
-        what: what the names are, for messages.
-        where: the corpus, for messages.
-
-    Raises:
-        DataError: there are names, and none of them is in the range.
-    """
-    start, end = share
-    chosen = [item for item, name in items.items() if start <= place(name) < end]
-    if items and not chosen:
-        names = set(items.values())
-        nearest = min(names, key=lambda name: abs(place(name) - (start + end) / 2))
-        raise DataError(
-            f"{where}: share = [{start:g}, {end:g}] holds none of the {len(names)} {what}",
-            hint=f"widen it; the nearest, {nearest!r}, stands at {place(nearest):.3f}",
-        )
-    return chosen
 
 
 def existing_folder(path: Path) -> Path:

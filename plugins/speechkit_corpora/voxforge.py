@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from speechkit import DataError, Field, Speech
+from speechkit_corpora.share import in_share
 from speechkit_corpora.trees import (
     TreeConfig,
     Utterance,
     contents,
     existing_folder,
-    in_share,
     listed,
     packed_name,
     recordings,

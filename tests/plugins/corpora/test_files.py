@@ -401,3 +401,32 @@ def test_real_corpora(files, real_data, name, settings, count, columns):
 def test_importing_the_plugin_loads_neither_datasets_nor_torch():
     code = "import speechkit_corpora, sys; sys.exit(bool({'torch', 'datasets'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_shares_part_speakers_or_utterances(files, tmp_path):
+    table = rows([f"u{number}" for number in range(40)])
+    table["speaker_id"] = [f"s{number % 8}" for number in range(40)]
+    write_parquet(tmp_path / "a.parquet", **table)
+    for share_by, deciding in (("speaker", "speaker"), ("utterance", "id")):
+        kept, rest = (
+            files("a.parquet", share=each, share_by=share_by) for each in ([0, 0.6], [0.6, 1])
+        )
+        assert sorted([*kept["id"], *rest["id"]]) == sorted(table["utt_id"])
+        assert not set(kept[deciding]) & set(rest[deciding])
+        first = files("a.parquet", share=[0, 0.6], share_by=share_by, limit=3)
+        assert first["id"][:] == kept["id"][:3]
+        assert len({each._fingerprint for each in (kept, rest, first)}) == 3
+    both = set(kept["speaker"]) & set(rest["speaker"])
+    assert both  # parts by utterance share speakers
+
+
+@pytest.mark.parametrize("speakers", [None, ["s1", None]])
+def test_a_share_of_speakers_needs_speakers(files, tmp_path, speakers):
+    table = rows(["x", "y"])
+    del table["speaker_id"]
+    write_parquet(tmp_path / "a.parquet", **table, **({"speaker": speakers} if speakers else {}))
+    with pytest.raises(
+        DataError, match=r"a\.parquet: no speaker, and a share is of speakers"
+    ) as it:
+        files("a.parquet", share=[0.0, 0.5])
+    assert 'share_by = "utterance"' in it.value.hint

@@ -75,6 +75,14 @@ def test_both_ways_give_the_same_rows(folder):
     assert list(whole) == list(streamed)
 
 
+@pytest.mark.parametrize("share_by", ["speaker", "utterance"])
+def test_both_ways_give_the_same_share(folder, share_by):
+    share = {"path": "./set", "share": [0.0, 0.5], "share_by": share_by, "limit": 2}
+    whole, streamed = (build(folder, **share, streaming=each) for each in (False, True))
+    assert list(whole) == list(streamed)
+    assert 0 < len(whole) <= 2
+
+
 def test_a_stream_can_be_read_by_other_processes(folder):
     corpus = build(folder, path="./set", streaming=True)
     loader = DataLoader(corpus, batch_size=None, num_workers=1)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from speechkit import DataError
 from speechkit.cli import app
 from speechkit_corpora import LibriSpeechConfig, build_librispeech
-from speechkit_corpora.trees import place
+from speechkit_corpora.share import place
 
 UTTERANCES = {
     "train-clean-5": {

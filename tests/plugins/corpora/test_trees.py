@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from speechkit import DataError
-from speechkit_corpora.trees import TreeConfig, in_share, listed, place
+from speechkit_corpora.share import in_share, place
+from speechkit_corpora.trees import TreeConfig, listed
 
 NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"])), unique=True, max_size=30)
 CUT = st.floats(0.01, 0.99)
