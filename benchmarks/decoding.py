@@ -30,12 +30,12 @@ for _threads in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
 import torch  # noqa: E402 - it reads the number of threads when it is imported
 
 from speechkit import Component, Decoder, Emissions, Vocabulary  # noqa: E402
-from speechkit.decoding.decode import read_decoded  # noqa: E402
 from speechkit.decoding.emissions import StoredEmissions, load_emissions  # noqa: E402
 from speechkit.decoding.tune import Tunable, tune  # noqa: E402
 from speechkit.discovery import load_plugins  # noqa: E402
 from speechkit.recogniser import load_recogniser  # noqa: E402
 from speechkit.scoring.edits import word_edits  # noqa: E402
+from speechkit.scoring.scores import read_decoded  # noqa: E402
 from speechkit_lm import NgramModel  # noqa: E402
 
 MARGIN = 0.002  # of word error rate

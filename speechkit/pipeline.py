@@ -30,7 +30,7 @@ from speechkit.data.files import (
 )
 from speechkit.data.store import Store, fingerprint_of, prepare
 from speechkit.data.text import TextRules, read_lines
-from speechkit.decoding.decode import decode, read_decoded
+from speechkit.decoding.decode import decode
 from speechkit.decoding.emissions import StoredEmissions, load_emissions, save_emissions
 from speechkit.decoding.tune import Tunable, tune
 from speechkit.device import choose_device, prepare_process, use_bf16
@@ -55,7 +55,7 @@ from speechkit.recogniser import (
 )
 from speechkit.reporter import Advance, Reporter
 from speechkit.runs import RunFolder, differences
-from speechkit.scoring.scores import Score, score, write_scores
+from speechkit.scoring.scores import Score, read_decoded, score, write_scores
 from speechkit.training.augment import Chain
 from speechkit.training.loop import Examples, Training
 
@@ -356,11 +356,19 @@ class Pipeline:
         stage = f"decode {use} {name}"
         inputs = {"emit": folder.inputs(f"emit {name}"), **self._decoder_inputs(folder)}
         if not folder.is_done(stage, inputs, place):
-            references = self._references(name)
+            store = self._store(name)
             stored = load_emissions(emissions)
-            _check_whole(stored, emissions, len(references))
+            _check_whole(stored, emissions, len(store))
             with self.reporter.progress(f"decoding {name} with {use}") as advance:
-                took = decode(stored, self._decoder(folder), references, place, advance=advance)
+                took = decode(
+                    stored,
+                    self._decoder(folder),
+                    self._normalized(name, store),
+                    place,
+                    speakers=store.speakers,
+                    seconds=store.seconds.tolist(),
+                    advance=advance,
+                )
             folder.done(stage, inputs, place, {"seconds": took})
         return score(
             name,
@@ -368,6 +376,7 @@ class Pipeline:
             read_decoded(place),
             seconds=folder.measured(f"emit {name}")["seconds"],
             decoding_seconds=folder.measured(stage)["seconds"],
+            protocol=self.recipe.score.protocol,
         )
 
     @property
@@ -499,7 +508,9 @@ class Pipeline:
                     advance(done, len(batches), "")
 
             save_emissions(place, made(), tuple(store.ids))
-        folder.done(stage, inputs, place, {"seconds": float(store.seconds.sum())})
+        parameters = sum(each.numel() for each in self._recogniser.model.parameters())
+        measured = {"seconds": float(store.seconds.sum()), "parameters": float(parameters)}
+        folder.done(stage, inputs, place, measured)
         return place
 
     @cached_property
@@ -507,8 +518,11 @@ class Pipeline:
         return load_recogniser(self.folder, self.plugins).to(self.device)
 
     def _references(self, name: str) -> list[str]:
+        return self._normalized(name, self._store(name))
+
+    def _normalized(self, name: str, store: Store) -> list[str]:
         rules = TextRules(self.recipe.text)
-        references = [rules.normalize(text) for text in self._store(name).texts]
+        references = [rules.normalize(text) for text in store.texts]
         self._tell_removed(name, rules)
         return references
 

@@ -164,6 +164,16 @@ class TuneSettings(Config):
     utterances: int = Field(200, gt=0, description="of the validation part, decoded at most")
 
 
+class ScoreSettings(Config):
+    """[score]"""
+
+    protocol: Literal["standard", "n2"] = Field(
+        "standard",
+        description="standard: errors over words of the whole test set; n2: beside that, the mean "
+        "of each utterance's rate with hypothesis and reference swapped, as N2's notebook has it",
+    )
+
+
 class LanguageModelSettings(Config):
     """Keys of [lm] beside those of the language model."""
 

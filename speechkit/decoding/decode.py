@@ -2,10 +2,9 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from speechkit.data.files import written_whole
 from speechkit.decoding.emissions import StoredEmissions
@@ -22,15 +21,22 @@ def decode(
     references: Sequence[str],
     place: Path,
     *,
+    speakers: Sequence[str],
+    seconds: Sequence[float],
     advance: Advance,
 ) -> float:
-    """Write `place`: a line an utterance with `id`, `reference`, `hypothesis`, `score`, `words`.
+    """Write `place`: a line an utterance.
+
+    It holds `id`, `speaker` where it is known, `seconds`, `reference`, `hypothesis`, `score` and
+    `words`.
 
     Args:
         stored: what to decode.
         decoder: with what.
         references: in the same order, under the text rules.
         place: the file.
+        speakers: in the same order; "" where one is not known.
+        seconds: of speech, in the same order.
         advance: is told how far it is.
 
     Returns:
@@ -53,6 +59,8 @@ def decode(
                 best = hypotheses[0]
                 line = {
                     "id": stored.ids[done],
+                    **({"speaker": speakers[done]} if speakers[done] else {}),
+                    "seconds": round(seconds[done], 3),
                     "reference": references[done],
                     "hypothesis": best.text,
                     "score": best.score,
@@ -62,8 +70,3 @@ def decode(
                 done += 1
             advance(done, len(stored), "")
     return took
-
-
-def read_decoded(place: Path) -> list[Mapping[str, Any]]:
-    """The lines `decode` wrote."""
-    return [json.loads(line) for line in place.read_text(encoding="utf-8").split("\n") if line]

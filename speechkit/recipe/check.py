@@ -27,6 +27,7 @@ from speechkit.settings import (
     LanguageModelSettings,
     ModelSettings,
     RecipeSettings,
+    ScoreSettings,
     TextSettings,
     TrainSettings,
     TuneSettings,
@@ -47,6 +48,7 @@ TABLES = (
     "lm",
     "tune",
     "decoder",
+    "score",
 )
 CORPORA = ("train", "validation", "test")
 KINDS_OF_TABLES = {
@@ -101,6 +103,7 @@ class Checking:
         text = self._settings(TextSettings, "text", root, is_required=True)
         train = self._settings(TrainSettings, "train", root)
         tune = self._settings(TuneSettings, "tune", root)
+        score = self._settings(ScoreSettings, "score", root)
         train_corpus, validation_corpus, test_corpora = self._corpora(root)
         features, features_settings = self._part("features", root, FeaturesSettings)
         augment = self._augment(root)
@@ -119,7 +122,7 @@ class Checking:
         self._purpose(root)
         if not (settings and data and text and train and features and features_settings and units):
             return None
-        if not (units and model and model_settings and lm_settings and decoder and tune):
+        if not (units and model and model_settings and lm_settings and decoder and tune and score):
             return None
         return Recipe(
             settings=settings,
@@ -136,6 +139,7 @@ class Checking:
             model_settings=model_settings,
             train=train,
             tune=tune,
+            score=score,
             lm=lm,
             lm_settings=lm_settings,
             decoder=decoder,

@@ -14,6 +14,7 @@ from speechkit.settings import (
     LanguageModelSettings,
     ModelSettings,
     RecipeSettings,
+    ScoreSettings,
     TextSettings,
     TrainSettings,
     TuneSettings,
@@ -71,6 +72,7 @@ class Recipe:
     model_settings: ModelSettings
     train: TrainSettings
     tune: TuneSettings
+    score: ScoreSettings
     lm: Choice | None
     lm_settings: LanguageModelSettings
     decoder: Choice
@@ -102,6 +104,7 @@ class Recipe:
         tables.append(toml_table("[decoder]", {"use": self.decoder.use}))
         for name, decoder in self.decoders.items():
             tables.append(toml_table(f"[decoder.{toml_key(name)}]", _dumped(decoder.config)))
+        tables.append(toml_table("[score]", _dumped(self.score)))
         return "\n".join(tables)
 
 

@@ -71,7 +71,7 @@ def _segments(
 
 
 def _by_place(matches: Iterable[Match], length: int) -> list[tuple[int, bool]]:
-    """For each word of the reference, and its end: insertions before it, and whether it is wrong."""
+    """Insertions before each word of the reference and before its end; is the word wrong?"""
     places: list[tuple[int, bool]] = []
     put_in = 0
     for said, heard in matches:

@@ -1,13 +1,20 @@
 """Scores of a run: one row for each test set and decoder."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from speechkit.data.files import write_json
-from speechkit.scoring.edits import character_edits, word_edits
+from speechkit.scoring.edits import Edits, character_edits, edits, n2_protocol, sclite_edits
+from speechkit.scoring.uncertainty import Units, rate_interval, speakers_known
+
+Protocol: TypeAlias = Literal["standard", "n2"]
+Lines: TypeAlias = Sequence[Mapping[str, Any]]
+"""Of a decoded test set: `id`, `reference`, `hypothesis` and, where known, `speaker`, `seconds`."""
+
+_LENGTHS = (5, 10, 20, 40)  # words: where the groups of `by_length` end
 
 
 @dataclass(frozen=True)
@@ -16,6 +23,12 @@ class Score:
 
     seconds           of speech
     real_time_factor  seconds the decoder took for a second of speech
+    ser               share of the utterances that hold an error
+    wer_low, wer_high the word error rate's 95 % interval; None where nothing can be said
+    interval          what was drawn again for it: "speakers" or "utterances"; None without one
+    speakers          how many; 0 where they are not known
+    sclite_wer        as NIST's sclite counts, which is at times a little more
+    n2_wer, n2_cer    as N2's notebook counts, where `[score] protocol = "n2"` asks for it
     """
 
     test: str
@@ -29,32 +42,107 @@ class Score:
     insertions: int
     seconds: float
     real_time_factor: float
+    ser: float | None = None
+    wer_low: float | None = None
+    wer_high: float | None = None
+    interval: Units | None = None
+    speakers: int = 0
+    sclite_wer: float | None = None
+    n2_wer: float | None = None
+    n2_cer: float | None = None
 
 
 def score(
     test: str,
     decoder: str,
-    lines: Sequence[Mapping[str, Any]],
+    lines: Lines,
     *,
     seconds: float,
     decoding_seconds: float,
+    protocol: Protocol = "standard",
 ) -> Score:
     """Score the lines of a decoded test set."""
     pairs = [(line["reference"], line["hypothesis"]) for line in lines]
-    words = word_edits(pairs)
-    return Score(
-        test,
-        decoder,
-        words.rate,
-        character_edits(pairs).rate,
-        len(pairs),
-        words.reference_length,
-        words.substitutions,
-        words.deletions,
-        words.insertions,
-        round(seconds, 3),
-        decoding_seconds / seconds if seconds else 0.0,
+    each = edits_of(lines)
+    words = sum(each, Edits())
+    sclite = sum((sclite_edits(ref.split(), hyp.split()) for ref, hyp in pairs), Edits())
+    speakers = speakers_of(lines)
+    chance = rate_interval(
+        [one.total for one in each], [one.reference_length for one in each], speakers
     )
+    n2_wer, n2_cer = n2_protocol(pairs) if protocol == "n2" else (None, None)
+    return Score(
+        test=test,
+        decoder=decoder,
+        wer=words.rate,
+        cer=character_edits(pairs).rate,
+        utterances=len(pairs),
+        words=words.reference_length,
+        substitutions=words.substitutions,
+        deletions=words.deletions,
+        insertions=words.insertions,
+        seconds=round(seconds, 3),
+        real_time_factor=decoding_seconds / seconds if seconds else 0.0,
+        ser=sum(one.total > 0 for one in each) / max(1, len(each)),
+        wer_low=chance.low,
+        wer_high=chance.high,
+        interval=None if chance.low is None else chance.units,
+        speakers=speakers_known(speakers),
+        sclite_wer=sclite.rate,
+        n2_wer=n2_wer,
+        n2_cer=n2_cer,
+    )
+
+
+def edits_of(lines: Lines) -> list[Edits]:
+    """By words, of each utterance."""
+    return [edits(line["reference"].split(), line["hypothesis"].split()) for line in lines]
+
+
+def speakers_of(lines: Lines) -> list[str]:
+    """Of each utterance; "" where it is not known."""
+    return [line.get("speaker") or "" for line in lines]
+
+
+def by_speaker(lines: Lines) -> dict[str, Edits]:
+    """By words, of all that each speaker says; those not known are ""."""
+    return _grouped(zip(speakers_of(lines), edits_of(lines), strict=True))
+
+
+def by_length(lines: Lines) -> dict[str, Edits]:
+    """By words, of all utterances about as long: `1-5` words of the reference, and so on."""
+    every = sorted(edits_of(lines), key=lambda one: one.reference_length)
+    return _grouped((_length_group(one.reference_length), one) for one in every)
+
+
+def _length_group(words: int) -> str:
+    first = 0 if words == 0 else 1
+    for last in (0, *_LENGTHS):
+        if words <= last:
+            return f"{first}-{last}" if last else "0"
+        first = last + 1
+    return f"{first} and more"
+
+
+def _grouped(items: Iterable[tuple[str, Edits]]) -> dict[str, Edits]:
+    sums: dict[str, Edits] = {}
+    for name, each in items:
+        sums[name] = sums.get(name, Edits()) + each
+    return sums
+
+
+def speakers_told(speakers: int) -> str:
+    """What so many speakers of a test set allow to say of others."""
+    if not speakers:
+        return "the speakers are not known: the interval holds for these voices only"
+    if speakers == 1:
+        return "one speaker: what it says of other voices, nobody knows"
+    return f"{speakers} speakers: too few to speak of others; the interval holds for these only"
+
+
+def read_decoded(place: Path) -> list[Mapping[str, Any]]:
+    """The lines that decoding wrote."""
+    return [json.loads(line) for line in place.read_text(encoding="utf-8").split("\n") if line]
 
 
 def read_scores(place: Path) -> list[Score]:

@@ -133,7 +133,9 @@ def test_a_run_leaves_what_it_promises_and_a_second_call_does_nothing(house):
     assert {"test", "decoder", "wer", "cer", "utterances", "words"} <= stored[0].keys()
     decoded = lines(folder / "decoded" / "greedy" / "unseen.jsonl")
     assert [each["id"] for each in decoded] == [f"test-{number}" for number in range(6)]
-    assert decoded[0].keys() == {"id", "reference", "hypothesis", "score", "words"}
+    known = {"id", "speaker", "seconds", "reference", "hypothesis", "score", "words"}
+    assert decoded[0].keys() == known
+    assert decoded[0]["speaker"] == "s0"
     kinds = [each["kind"] for each in lines(folder / "metrics.jsonl")]
     assert kinds.count("epoch") == 3
     assert kinds.count("validation") == 3
@@ -567,5 +569,13 @@ def test_a_decoder_must_answer_for_every_utterance(house):
     pipeline(house, "train.epochs=1").run()
     stored = load_emissions(house / "runs/tones/emissions/unseen.safetensors")
     with pytest.raises(RunError, match="gives 0 lists of hypotheses for 6 utterances"):
-        decode(stored, lambda _: [], [""] * 6, house / "x.jsonl", advance=lambda *_: None)
+        decode(
+            stored,
+            lambda _: [],
+            [""] * 6,
+            house / "x.jsonl",
+            speakers=[""] * 6,
+            seconds=[1.0] * 6,
+            advance=lambda *_: None,
+        )
     assert not (house / "x.jsonl").exists()
