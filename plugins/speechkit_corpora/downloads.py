@@ -5,11 +5,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, unquote
 
 from speechkit import Archive, Config, DataError, Field
 
+_Address = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 _Part = Literal[
     "dev-clean",
     "dev-other",
@@ -75,7 +76,7 @@ class LibriSpeechDownloadConfig(Config):
         min_length=1,
         description="train-clean-5 and dev-clean-2 are Mini LibriSpeech, taken from the large ones",
     )
-    base_url: str = Field(
+    base_url: _Address = Field(
         "https://www.openslr.org/resources",
         description="a mirror's, below which are 12/dev-clean.tar.gz and 31/dev-clean-2.tar.gz",
     )
@@ -122,7 +123,7 @@ class LibriSpeechDownload:
 class LJSpeechDownloadConfig(Config):
     """From where."""
 
-    base_url: str = Field(
+    base_url: _Address = Field(
         "https://data.keithito.com/data/speech",
         description="a mirror's, below which is LJSpeech-1.1.tar.bz2",
     )
@@ -163,7 +164,7 @@ class VoxForgeDownloadConfig(Config):
     sessions: int | None = Field(
         None, gt=0, description="take so many, in the order of their names"
     )
-    base_url: str = Field(
+    base_url: _Address = Field(
         "http://www.repository.voxforge1.org/downloads",
         description="a mirror's, below which is LANGUAGE/Trunk/Audio/Main/16kHz_16bit/",
     )

@@ -101,7 +101,7 @@ class _Piece:
         place = self.to / self.archive.folder
         packed = _packed(self.to, self.archive)
         if not packed.exists():
-            self.doing = f"fetching {self.archive.folder}"
+            self.doing = "fetching"
             fetch(
                 self.archive.url,
                 packed,
@@ -110,7 +110,7 @@ class _Piece:
                 stop=self.stop,
             )
         self._tell(packed.stat().st_size, packed.stat().st_size)
-        self.doing = f"unpacking {self.archive.folder}"
+        self.doing = "unpacking"
         opened = packed.with_name(f"{packed.name}.open")
         try:
             with _emptied(opened):
@@ -194,12 +194,14 @@ def _working(
 
 
 def _show(pieces: Sequence[_Piece], ended: int, advance: Advance) -> None:
-    doing = [each.doing for each in pieces if each.doing]
+    doing = {each.doing for each in pieces if each.doing}
     word = f"{ended} of {len(pieces)} archives"
+    if doing == {"unpacking"}:
+        word += ", unpacking"
     done, size = sum(each.done for each in pieces), sum(each.size for each in pieces)
     is_known = all(each.size for each in pieces)
     total = size // 1_000_000 if is_known else None
-    advance(done // 1_000_000, total, ", ".join([word, *doing[:1]]))
+    advance(done // 1_000_000, total, word)
 
 
 def _look_for_room(wanted: Sequence[Archive], to: Path) -> None:

@@ -50,7 +50,10 @@ def opened(url: str, headers: Mapping[str, str]) -> Iterator[http.client.HTTPRes
         DownloadError: it refuses.
     """
     given = {"User-Agent": f"speechkit/{speechkit.__version__}", "Accept-Encoding": "identity"}
-    request = urllib.request.Request(url, headers={**given, **headers})  # noqa: S310 - see _opener
+    try:
+        request = urllib.request.Request(url, headers={**given, **headers})  # noqa: S310 - see _opener
+    except ValueError as error:
+        raise DownloadError(f"{url} is no address: {error}") from None
     try:
         with _opener().open(request, timeout=TIMEOUT_SECONDS) as response:
             yield response

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from rich.console import Console
 from web_server import packed
 
@@ -147,6 +148,12 @@ def test_a_speaker_who_is_not_there():
     with pytest.raises(DataError, match="no session of the speaker 'natalia'") as told:
         voxforge(speaker=["natalia"]).archives(lambda url: INDEX)
     assert told.value.hint == "did you mean natali?"
+
+
+@pytest.mark.parametrize("base", ["mirror/v", "/srv/mirror", "file:///srv", "http://", ""])
+def test_a_base_that_is_no_address(base):
+    with pytest.raises(ValidationError, match="base_url"):
+        voxforge(base_url=base)
 
 
 def test_an_index_of_something_else():

@@ -237,3 +237,11 @@ def test_a_page_is_read_with_patience(server):
     assert read_page(f"{server.url}/index") == "сессии"
     with pytest.raises(DownloadError, match="404"):
         read_page(f"{server.url}/none")
+
+
+@pytest.mark.parametrize(
+    "url", ["/etc/passwd", "file:///etc/passwd", "ftp://host/x", "http://", ""]
+)
+def test_a_page_of_the_web_alone(url):
+    with pytest.raises(DownloadError):
+        read_page(url)
