@@ -7,7 +7,7 @@ The edits are the fewest there are, as jiwer counts them; among the ways to make
 the fewest substitutions, so that the counts of each kind are those of sclite, too. sclite itself
 looks for the least 4 substitutions + 3 insertions + 3 deletions: it takes four insertions and
 deletions for three substitutions, and so counts an error more, where two texts have hardly a word
-in common. `sclite_edits` are its counts.
+in common. `align` is its alignment, `sclite_edits` are its counts.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,6 +18,9 @@ from rapidfuzz.distance import Levenshtein
 
 Match: TypeAlias = tuple[str | None, str | None]
 """A token of the reference and what was recognised; None beside a token left out, or put in."""
+
+_SHIFT = 3  # what an insertion or a deletion costs sclite
+_SUBSTITUTION = 4
 
 
 @dataclass(frozen=True)
@@ -56,35 +59,29 @@ def edits(reference: Sequence[str], hypothesis: Sequence[str]) -> Edits:
     >>> edits("the cat sat".split(), "the cat sat down".split())
     Edits(substitutions=0, deletions=0, insertions=1, reference_length=3)
     """
-    weight, substitution = _fewest(reference, hypothesis)
-    cost = Levenshtein.distance(reference, hypothesis, weights=(weight, weight, substitution))
+    weight = len(reference) + len(hypothesis) + 1  # more than there can be substitutions
+    cost = Levenshtein.distance(reference, hypothesis, weights=(weight, weight, weight + 1))
     total, substitutions = divmod(cost, weight)
     more = len(hypothesis) - len(reference)  # insertions less deletions
     insertions = (total - substitutions + more) // 2
     return Edits(substitutions, insertions - more, insertions, len(reference))
 
 
-def align(
-    reference: Sequence[str], hypothesis: Sequence[str], *, sclite: bool = False
-) -> list[Match]:
+def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Match]:
     """Which token of the hypothesis stands for which of the reference: the edits one by one.
 
-    Args:
-        reference: what was said.
-        hypothesis: what was recognised.
-        sclite: align as NIST's sclite 2.10 does, which need not give the fewest edits; where
-            several alignments cost the same, its own is taken as well.
+    As NIST's sclite 2.10 aligns them: with its weights, and of several alignments that cost the
+    same, the one it takes.
 
     >>> align("the cat sat".split(), "a cat sat down".split())
     [('the', 'a'), ('cat', 'cat'), ('sat', 'sat'), (None, 'down')]
     """
-    weight, substitution = (3, 4) if sclite else _fewest(reference, hypothesis)
-    costs = [list(range(0, weight * (len(hypothesis) + 1), weight))]
+    costs = [list(range(0, _SHIFT * (len(hypothesis) + 1), _SHIFT))]
     for row, token in enumerate(reference, 1):
-        above, line = costs[-1], [row * weight]
+        above, line = costs[-1], [row * _SHIFT]
         for column, other in enumerate(hypothesis):
-            both = above[column] + (0 if token == other else substitution)
-            line.append(min(both, above[column + 1] + weight, line[-1] + weight))
+            both = above[column] + (0 if token == other else _SUBSTITUTION)
+            line.append(min(both, above[column + 1] + _SHIFT, line[-1] + _SHIFT))
         costs.append(line)
     matches: list[Match] = []
     row, column = len(reference), len(hypothesis)
@@ -92,11 +89,11 @@ def align(
         said = reference[row - 1] if row else None
         heard = hypothesis[column - 1] if column else None
         cost = costs[row][column]
-        together = 0 if said == heard else substitution
+        together = 0 if said == heard else _SUBSTITUTION
         if row and column and cost == costs[row - 1][column - 1] + together:
             row, column = row - 1, column - 1
             matches.append((said, heard))
-        elif column and cost == costs[row][column - 1] + weight:
+        elif column and cost == costs[row][column - 1] + _SHIFT:
             column -= 1
             matches.append((None, heard))
         else:
@@ -110,7 +107,7 @@ def sclite_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> Edits:
     fewest = edits(reference, hypothesis)
     if fewest.substitutions < 3:
         return fewest  # an edit more costs sclite 3, a substitution less saves it 1
-    matches = align(reference, hypothesis, sclite=True)
+    matches = align(reference, hypothesis)
     deletions = sum(heard is None for _, heard in matches)
     insertions = sum(said is None for said, _ in matches)
     wrong = sum(said != heard for said, heard in matches)
@@ -142,9 +139,3 @@ def n2_protocol(pairs: Iterable[tuple[str, str]]) -> tuple[float, float]:
     count = max(1, len(swapped))
     words = sum(word_edits([pair]).rate for pair in swapped) / count
     return words, sum(character_edits([pair]).rate for pair in swapped) / count
-
-
-def _fewest(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, int]:
-    """Weights of an insertion or deletion, and of a substitution, for which edits come first."""
-    weight = len(reference) + len(hypothesis) + 1  # more than there can be substitutions
-    return weight, weight + 1

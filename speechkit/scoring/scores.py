@@ -131,15 +131,6 @@ def _grouped(items: Iterable[tuple[str, Edits]]) -> dict[str, Edits]:
     return sums
 
 
-def speakers_told(speakers: int) -> str:
-    """What so many speakers of a test set allow to say of others."""
-    if not speakers:
-        return "the speakers are not known: the interval holds for these voices only"
-    if speakers == 1:
-        return "one speaker: what it says of other voices, nobody knows"
-    return f"{speakers} speakers: too few to speak of others; the interval holds for these only"
-
-
 def read_decoded(place: Path) -> list[Mapping[str, Any]]:
     """The lines that decoding wrote."""
     return [json.loads(line) for line in place.read_text(encoding="utf-8").split("\n") if line]
