@@ -19,7 +19,7 @@ def compare(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN[:DECODER]...",
+            metavar="RUN[:DECODER]",
             help="Folders of runs, or their names in runs/; without DECODER the one used last.",
         ),
     ],

@@ -7,7 +7,7 @@ from typing import Any
 
 from speechkit.cli.page import Block, Heading, Paragraph, Table
 from speechkit.cli.score_tables import interval_shown, interval_told
-from speechkit.scoring.compare import Comparison, Pair, TestComparison, UtteranceChange, WordChange
+from speechkit.scoring.compare import ComparedTest, Comparison, Pair, UtteranceChange, WordChange
 from speechkit.scoring.mapsswe import FEW
 from speechkit.scoring.uncertainty import MIN_UNITS, Difference
 
@@ -39,7 +39,7 @@ def pages(found: Comparison) -> Iterator[Block]:
         )
 
 
-def _test(test: TestComparison, names: Sequence[str]) -> Iterator[Block]:
+def _test(test: ComparedTest, names: Sequence[str]) -> Iterator[Block]:
     yield Heading(f"Test {test.test}")
     if test.left_out:
         yield Paragraph(
@@ -102,6 +102,8 @@ def _moved(difference: float) -> str:
 
 def _in_words(difference: Difference) -> str:
     if difference.low is None and difference.p == 1:
+        if not difference.difference:
+            return "Both have as many errors in every utterance."
         return f"With fewer than {MIN_UNITS} utterances, nobody knows whether that is chance."
     verdict = "may be" if difference.p > _CHANCE else "is hardly"
     return (

@@ -60,7 +60,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class TestComparison:
+class ComparedTest:
     """All systems on one test set.
 
     left_out  utterances that not every system has decoded
@@ -87,7 +87,7 @@ class Comparison:
     systems: Sequence[str]
     parameters: Sequence[int | None]
     settings: Mapping[str, Sequence[Any]]
-    tests: Sequence[TestComparison]
+    tests: Sequence[ComparedTest]
 
 
 def compare(systems: Sequence[System], tests: Sequence[str] = ()) -> Comparison:
@@ -121,11 +121,11 @@ def differing(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {key: each for key, each in values.items() if any(one != each[0] for one in each)}
 
 
-def _on_test(systems: Sequence[System], test: str) -> TestComparison:
+def _on_test(systems: Sequence[System], test: str) -> ComparedTest:
     decoded, left_out = _in_common(systems, test)
     rows = [each.scores[test] for each in systems]
     scores = [_rescored(row, lines) for row, lines in zip(rows, decoded, strict=True)]
-    return TestComparison(
+    return ComparedTest(
         test,
         len(decoded[0]),
         left_out,

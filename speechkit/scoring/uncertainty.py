@@ -75,7 +75,7 @@ def rate_interval(errors: ArrayLike, words: ArrayLike, speakers: Sequence[str]) 
     """
     units, table = _by_unit(errors, words, speakers)
     rate, error = _rate(table.sum(0)[None], len(table))
-    if len(table) < MIN_UNITS or not rate[0] or not error[0]:
+    if not _is_enough(table) or not rate[0] or not error[0]:
         return Interval(None, None, units)
     spread = error[0] / rate[0]  # of the logarithm
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -100,7 +100,7 @@ def paired_difference(
     units, table = _by_unit(np.subtract(second, first), words, speakers)
     rates, errors = _rate(table.sum(0)[None], len(table))
     rate, error = float(rates[0]), float(errors[0])
-    if len(table) < MIN_UNITS or not error:
+    if not _is_enough(table) or not error:
         return Difference(rate, None, None, 1.0, units)
     chance = _Wild(table[:, 0], table[:, 1], error)
     p, edges = chance.of(0.0), [chance.edge(sign * error) for sign in (-1, 1)]
@@ -124,6 +124,11 @@ def _by_unit(errors: ArrayLike, words: ArrayLike, speakers: Sequence[str]) -> tu
         pairs = np.stack([np.bincount(places, each) for each in pairs])
     e, n = pairs
     return units, np.stack([e, n, e * e, e * n, n * n], axis=1)
+
+
+def _is_enough(table: Numbers) -> bool:
+    """Whether there are units enough to speak of, and words in them."""
+    return len(table) >= MIN_UNITS and bool(table[:, 1].any())
 
 
 def _rate(sums: Numbers, count: int) -> tuple[Numbers, Numbers]:
