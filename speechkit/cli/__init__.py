@@ -21,6 +21,7 @@ COMMANDS = {
     "run": ("speechkit.cli.run:run", "Carry out a recipe: train, decode and score."),
     "transcribe": ("speechkit.cli.transcribe:transcribe", "Write what is said in a recording."),
     "mic": ("speechkit.cli.mic:mic", "Write what is said into the microphone."),
+    "compare": ("speechkit.cli.compare:compare", "Set runs or decoders side by side, and test."),
     "recipe": ("speechkit.cli.recipe:app", "Check a recipe, or show it with every default."),
     "data": ("speechkit.cli.data:app", "Download, look at and record speech."),
     "plugins": ("speechkit.cli.plugins:app", "List the parts that plugins offer, or show one."),
