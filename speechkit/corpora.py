@@ -1,44 +1,75 @@
 """The speech a recipe names: each part's corpus, prepared and checked against its features."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from speechkit.data.store import Store, prepare
+from speechkit.data.store import Store, fingerprint_of, prepare
 from speechkit.errors import DataError
-from speechkit.interfaces import FeatureExtractor
+from speechkit.interfaces import FeatureExtractor, Speech
 from speechkit.recipe import Choice, Recipe
 from speechkit.reporter import Reporter
 
+TRAIN, VALIDATION = "train", "validation"  # how these parts are called among the tests
 _SHOWN = 8  # utterances named in a warning
 
 
-def parts_of(recipe: Recipe) -> Mapping[str, Choice]:
-    """The parts a recipe has: "train", "validation", and its tests by name."""
-    first = {"train": recipe.train_corpus, "validation": recipe.validation_corpus}
-    return {**{name: each for name, each in first.items() if each}, **recipe.test_corpora}
+@dataclass
+class Corpora:
+    """The speech a recipe names, by part: "train", "validation", and its tests by name."""
 
+    recipe: Recipe
+    reporter: Reporter
 
-def prepared(recipe: Recipe, name: str, extractor: FeatureExtractor, reporter: Reporter) -> Store:
-    """One part of a recipe's speech, decoded; from the cache where it was before.
+    @cached_property
+    def extractor(self) -> FeatureExtractor:
+        """What makes the recipe's features."""
+        built: FeatureExtractor = self.recipe.features.build()
+        return built
 
-    Raises:
-        DataError: it cannot be read, or its ready features are not those the recipe makes.
-    """
-    corpus = parts_of(recipe)[name]
-    with reporter.progress(f"reading {name}") as advance:
-        store = prepare(
-            corpus.build(),
-            corpus.described(),
-            sample_rate=extractor.sample_rate,
-            skip_bad=recipe.data.bad_utterances == "skip",
-            name=name,
-            progress=advance,
-            workers=recipe.data.workers,
-        )
-    for _, why in store.meta.skipped[:_SHOWN]:
-        reporter.warn(f"{name}: left out: {why}")
-    _check_features(name, store, extractor, recipe.features.use)
-    return store
+    @property
+    def tests(self) -> Mapping[str, Choice]:
+        """What is scored: the validation part, if there is one, and the tests."""
+        validation = self.recipe.validation_corpus
+        return {**({VALIDATION: validation} if validation else {}), **self.recipe.test_corpora}
+
+    @property
+    def parts(self) -> Mapping[str, Choice]:
+        """All of them."""
+        train = self.recipe.train_corpus
+        return {**({TRAIN: train} if train else {}), **self.tests}
+
+    @cached_property
+    def speech(self) -> Mapping[str, Speech]:
+        """Datasets by part. All are opened at once: one that is missing is told before training."""
+        return {name: choice.build() for name, choice in self.parts.items()}
+
+    def fingerprint(self, name: str) -> str:
+        """Stands for a part's content, settings and sample rate."""
+        rate = self.extractor.sample_rate
+        return fingerprint_of(self.speech[name], self.parts[name].described(), sample_rate=rate)
+
+    def store(self, name: str) -> Store:
+        """A part, decoded; from the cache where it was before.
+
+        Raises:
+            DataError: it cannot be read, or its ready features are not those the recipe makes.
+        """
+        with self.reporter.progress(f"reading {name}") as advance:
+            store = prepare(
+                self.speech[name],
+                self.parts[name].described(),
+                sample_rate=self.extractor.sample_rate,
+                skip_bad=self.recipe.data.bad_utterances == "skip",
+                name=name,
+                progress=advance,
+                workers=self.recipe.data.workers,
+            )
+        for _, why in store.meta.skipped[:_SHOWN]:
+            self.reporter.warn(f"{name}: left out: {why}")
+        _check_features(name, store, self.extractor, self.recipe.features.use)
+        return store
 
 
 def frame_shift_seconds(recipe: Recipe, extractor: FeatureExtractor, labels: int) -> float:

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from speechkit.cli.context import plugins_of
 from speechkit.cli.look_tables import show
-from speechkit.corpora import frame_shift_seconds, parts_of, prepared
+from speechkit.corpora import TRAIN, Corpora, frame_shift_seconds
 from speechkit.data.look import Look, look
-from speechkit.interfaces import FeatureExtractor, Units
+from speechkit.interfaces import Units
 from speechkit.recipe import Recipe, find_recipe, read_recipe
 from speechkit.reporter import Reporter
 
@@ -44,12 +44,12 @@ def look_at_recipe(
 
 def measured(recipe: Recipe, reporter: Reporter) -> list[Look]:
     """Measure every part of a recipe's speech."""
-    extractor: FeatureExtractor = recipe.features.build()
+    corpora = Corpora(recipe, reporter)
     units: Units = recipe.units.build(alphabet=recipe.text.alphabet)
-    shift = frame_shift_seconds(recipe, extractor, len(units.vocabulary))
+    shift = frame_shift_seconds(recipe, corpora.extractor, len(units.vocabulary))
     looks = []
-    for name, corpus in parts_of(recipe).items():
-        store = prepared(recipe, name, extractor, reporter)
+    for name, corpus in corpora.parts.items():
+        store = corpora.store(name)
         with reporter.progress(f"looking at {name}") as advance:
             found = look(
                 store,
@@ -58,7 +58,7 @@ def measured(recipe: Recipe, reporter: Reporter) -> list[Look]:
                 name=name,
                 corpus=corpus.use,
                 frame_shift_seconds=shift,
-                train=recipe.train if name == "train" else None,
+                train=recipe.train if name == TRAIN else None,
                 progress=advance,
             )
         looks.append(found)
