@@ -1,6 +1,6 @@
 """Do the intervals hold what they promise? Test sets are made up whose true error rates are known.
 
-    python benchmarks/uncertainty.py            # about ten minutes on one core
+    python benchmarks/uncertainty.py            # about half an hour on one core
     python benchmarks/uncertainty.py --trials 400
 
 In each trial speakers are drawn from a world: how hard each is to recognise (a gamma distribution),
@@ -21,7 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechkit.scoring import uncertainty
-from speechkit.scoring.uncertainty import MIN_UNITS, paired_difference, rate_interval
+from speechkit.scoring.uncertainty import (
+    MIN_SPEAKERS,
+    MIN_UTTERANCES,
+    paired_difference,
+    rate_interval,
+)
 
 Counts = NDArray[np.int64]
 
@@ -135,8 +140,8 @@ def rows(trials: int) -> Iterator[str]:
     heading = ("coverage", "none", "percentile", "difference", "false")
     yield f"{'world':28}{'units':>6}" + "".join(f"{each:>12}" for each in heading)
     for worlds, counts in (
-        (WORLDS, (MIN_UNITS, 10, 20, 40)),
-        (SINGLE, (MIN_UNITS, 20, 50, 200)),
+        (WORLDS, (MIN_SPEAKERS, 20, 40)),
+        (SINGLE, (MIN_UTTERANCES, 50, 200)),
     ):
         for world in worlds:
             for count in counts:

@@ -9,7 +9,7 @@ from speechkit.cli.page import Block, Heading, Paragraph, Table
 from speechkit.cli.score_tables import interval_shown, interval_told
 from speechkit.scoring.compare import ComparedTest, Comparison, Pair, UtteranceChange, WordChange
 from speechkit.scoring.mapsswe import FEW
-from speechkit.scoring.uncertainty import MIN_UNITS, Difference
+from speechkit.scoring.uncertainty import Difference
 
 _CHANCE = 0.05  # a difference that chance gives more often is none to speak of
 _LONGEST = 60  # characters of a setting
@@ -104,7 +104,7 @@ def _in_words(difference: Difference) -> str:
     if difference.low is None and difference.p == 1:
         if not difference.difference:
             return "Both have as many errors in every utterance."
-        return f"With fewer than {MIN_UNITS} utterances, nobody knows whether that is chance."
+        return "The utterances are too few, or too much alike, to say whether that is chance."
     verdict = "may be" if difference.p > _CHANCE else "is hardly"
     return (
         f"That {verdict} chance: where two systems are equally good, it gives as much in "

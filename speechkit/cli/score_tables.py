@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 
 from speechkit.scoring.scores import Score
-from speechkit.scoring.uncertainty import MIN_UNITS
+from speechkit.scoring.uncertainty import MIN_UTTERANCES
 
 
 def score_table(rows: Sequence[Score], *, title: str, wide: bool) -> Table:
@@ -61,7 +61,7 @@ def interval_told(row: Score) -> str:
     if row.speakers:
         utterances += f" of {_count(row.speakers, 'speaker')}"
     if row.wer_low is None:
-        if row.utterances < MIN_UNITS:
+        if row.utterances < MIN_UTTERANCES:
             return f"{utterances}: too few for an interval"
         if not row.wer:
             return f"{utterances}: no error, and so no interval"

@@ -8,7 +8,7 @@ import pytest
 
 from speechkit.scoring import uncertainty
 from speechkit.scoring.uncertainty import (
-    MIN_UNITS,
+    MIN_SPEAKERS,
     paired_difference,
     rate_interval,
     speakers_known,
@@ -23,7 +23,7 @@ def few_resamples(monkeypatch):
     monkeypatch.setattr(uncertainty, "RESAMPLES", 500)
 
 
-def draw(random, speakers=MIN_UNITS, better=1.0):
+def draw(random, speakers=MIN_SPEAKERS, better=1.0):
     """Speakers of unequal difficulty, utterances of each, and errors of two systems."""
     hard = random.gamma(4, RATE / 4, speakers)
     of = np.repeat(np.arange(speakers), random.integers(5, 40, speakers))
