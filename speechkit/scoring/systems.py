@@ -102,8 +102,8 @@ def _settings(
             texts = [each[0] for each in made_from["lm"].get("text", [])]
             kept["lm"] = {**made_from["lm"]["lm"], "text": texts}
     if made_from.get("tune"):
-        found = _json(folder / "tuning" / f"{decoder}.json").get("best", {})
-        kept["decoder"] = {**kept["decoder"], **found.get("settings", {})}
+        found = _json(folder / "tuning" / f"{decoder}.json").get("best", {}).get("settings", {})
+        kept["decoder"] = {**kept["decoder"], **(made_from.get("weights") or found)}
     return kept
 
 
