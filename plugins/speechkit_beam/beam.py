@@ -16,7 +16,7 @@ class BeamConfig(Config):
     """Settings of the beam search."""
 
     beam: int = Field(32, ge=1, le=100_000, description="hypotheses kept from frame to frame")
-    threshold: float = Field(
+    beam_threshold: float = Field(
         10.0,
         gt=0,
         description="hypotheses worse than the best by more than this are dropped (nats)",
@@ -110,7 +110,11 @@ class Beam:
         return weights
 
     def retuned(self, **settings: float) -> "Beam":
-        """The same decoder with other weights; the lexicon is shared, so this is cheap."""
+        """The same decoder with other weights; the lexicon is shared, so this is cheap.
+
+        Raises:
+            ValueError: a weight is none that the settings allow.
+        """
         config = BeamConfig(**{**self.config.model_dump(), **settings})
         return Beam(config, vocabulary=self.vocabulary, language_model=self._language_model)
 

@@ -96,7 +96,7 @@ class Search:
         self._nbest = config.nbest
         self._settings = Settings(
             beam=config.beam,
-            worst=math.exp(-config.threshold),
+            worst=math.exp(-config.beam_threshold),
             least=math.exp(config.token_threshold),
             top_k=min(config.top_k, len(vocabulary)),
             lm_weight=lm_weight,

@@ -73,9 +73,13 @@ class KenlmDecoder:
             self.tunable = ranges
 
     def retuned(self, **settings: float) -> "KenlmDecoder":
-        """The same with other weights; the language model stays open."""
+        """The same with other weights; the language model stays open.
+
+        Raises:
+            ValueError: a weight is none that the settings allow.
+        """
         return KenlmDecoder(
-            self._config.model_copy(update=settings),
+            self._config.retuned(**settings),
             vocabulary=self._vocabulary,
             language_model=self._language_model,
         )

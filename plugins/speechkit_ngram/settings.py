@@ -1,5 +1,7 @@
 """Settings of the two decoders. Logarithms are natural; scores are log probabilities."""
 
+from typing import Self
+
 from speechkit import Config, Field, RecipePath
 
 
@@ -14,7 +16,9 @@ class NgramDecoderConfig(Config):
         1.5, description="added for each word, against the language model's liking for few words"
     )
     beam_threshold: float = Field(
-        10.0, gt=0, description="hypotheses whose score is so far below the best are dropped"
+        10.0,
+        gt=0,
+        description="hypotheses worse than the best by more than this are dropped (nats)",
     )
     nbest: int = Field(1, gt=0, description="hypotheses given for an utterance, at most")
     lm_file: RecipePath | None = Field(
@@ -26,6 +30,14 @@ class NgramDecoderConfig(Config):
         None,
         description="the words known, parted by white space; none: those of the language model",
     )
+
+    def retuned(self, **settings: float) -> Self:
+        """The same with other weights.
+
+        Raises:
+            ValueError: a weight is none that is allowed.
+        """
+        return type(self)(**{**self.model_dump(), **settings})
 
 
 class KenlmConfig(NgramDecoderConfig):

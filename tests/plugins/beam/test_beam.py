@@ -17,7 +17,7 @@ from speechkit_lm import NgramModel, build
 
 LETTERS = Vocabulary(("", "a", "b", " "))
 PIECES = Vocabulary(("", "▁a", "b", "▁", "a"), word_boundary="▁")
-WIDE = {"beam": 500, "threshold": 80.0, "token_threshold": -80.0, "threads": 1}
+WIDE = {"beam": 500, "beam_threshold": 80.0, "token_threshold": -80.0, "threads": 1}
 
 
 @pytest.fixture(scope="module")
