@@ -6,6 +6,7 @@ package: https://github.com/flashlight/text.
 
 import math
 from collections.abc import Iterator
+from copy import copy
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,25 +57,30 @@ class FlashlightDecoder:
         language_model: LanguageModel | None = None,
     ) -> None:
         self._library = _flashlight()
-        self._config, self._vocabulary, self._language_model = config, vocabulary, language_model
+        self._config, self._vocabulary = config, vocabulary
         self._space = _space(vocabulary)
         source = source_of(config, language_model)
         if source is None or source.words is None:
             raise _without_words(source)
         check_fit(source.words_path, source.words, vocabulary)
         self._words = spelt(source.words, letters_of(vocabulary))
-        self._decoder = self._search(source.path if config.lm_weight else None, vocabulary)
+        self._model = self._opened(source.path if config.lm_weight else None)
+        self._lexicon = self._spelt()
+        self._decoder = self._search()
         self.tunable: dict[str, tuple[float, float]] = {}
         if config.lm_weight:
             self.tunable = {"lm_weight": (0.1, 2.5), "word_bonus": (-2.0, 4.0)}
 
     def retuned(self, **settings: float) -> "FlashlightDecoder":
-        """The same with other weights."""
-        return FlashlightDecoder(
-            self._config.model_copy(update=settings),
-            vocabulary=self._vocabulary,
-            language_model=self._language_model,
-        )
+        """The same with other weights; language model and lexicon are shared.
+
+        Raises:
+            ValueError: a weight is none that the settings allow.
+        """
+        made = copy(self)
+        made._config = self._config.retuned(**settings)
+        made._decoder = made._search()
+        return made
 
     def __call__(self, emissions: Emissions) -> list[list[Hypothesis]]:
         """Search each utterance; up to nbest distinct texts, best first."""
@@ -84,22 +90,35 @@ class FlashlightDecoder:
             for row, length in enumerate(emissions.lengths.tolist())
         ]
 
-    def _search(self, path: Path | None, vocabulary: Vocabulary) -> Any:  # noqa: ANN401 - no types
-        """Flashlight's decoder, with the language model of a file."""
+    def _opened(self, path: Path | None) -> Any:  # noqa: ANN401 - no types
+        """The language model of a file."""
+        if path is None:
+            return self._library.ZeroLM()
+        known = self._library.Dictionary([*self._words, _UNKNOWN])
+        known.set_default_index(len(self._words))
+        try:
+            return self._library.KenLM(str(path), known)
+        except (RuntimeError, OSError, UnicodeDecodeError) as error:
+            raise explained(path, error) from error
+
+    def _spelt(self) -> Any:  # noqa: ANN401 - no types
+        """The words as a trie of labels, each with the best score of the words it leads to."""
+        labels = {label: place for place, label in enumerate(self._vocabulary.labels)}
+        trie = self._library.Trie(len(self._vocabulary), self._space)
+        start = self._model.start(False)  # noqa: FBT003 - start_with_nothing cannot be named
+        for index, word in enumerate(self._words):
+            _, score = self._model.score(start, index)
+            trie.insert([*(labels[letter] for letter in word), self._space], index, score)
+        trie.smear(self._library.SmearingMode.MAX)
+        return trie
+
+    def _search(self) -> Any:  # noqa: ANN401 - no types
+        """Flashlight's decoder."""
         library, config = self._library, self._config
-        unknown = len(self._words)
-        known = library.Dictionary([*self._words, _UNKNOWN])
-        known.set_default_index(unknown)
-        model = library.ZeroLM()
-        if path is not None:
-            try:
-                model = library.KenLM(str(path), known)
-            except (RuntimeError, OSError, UnicodeDecodeError) as error:
-                raise explained(path, error) from error
         return library.LexiconDecoder(
             library.LexiconDecoderOptions(
                 beam_size=config.beam,
-                beam_size_token=config.labels_per_frame or len(vocabulary),
+                beam_size_token=config.labels_per_frame or len(self._vocabulary),
                 beam_threshold=config.beam_threshold,
                 lm_weight=config.lm_weight * _LN_10,  # flashlight takes KenLM's log10 as it is
                 word_score=config.word_bonus,
@@ -108,25 +127,14 @@ class FlashlightDecoder:
                 log_add=config.log_add,
                 criterion_type=library.CriterionType.CTC,
             ),
-            self._lexicon(model, vocabulary),
-            model,
+            self._lexicon,
+            self._model,
             self._space,
             BLANK,
-            unknown,
+            len(self._words),
             [],  # scores of transitions, which CTC has not
             False,  # noqa: FBT003 - is_token_lm cannot be named
         )
-
-    def _lexicon(self, model: Any, vocabulary: Vocabulary) -> Any:  # noqa: ANN401 - no types
-        """The words as a trie of labels, each with the best score of the words it leads to."""
-        labels = {label: place for place, label in enumerate(vocabulary.labels)}
-        trie = self._library.Trie(len(vocabulary), self._space)
-        start = model.start(False)  # noqa: FBT003 - start_with_nothing cannot be named
-        for index, word in enumerate(self._words):
-            _, score = model.score(start, index)
-            trie.insert([*(labels[letter] for letter in word), self._space], index, score)
-        trie.smear(self._library.SmearingMode.MAX)
-        return trie
 
     def _hypotheses(
         self, emissions: Emissions, row: int, log_probs: npt.NDArray[np.float32]

@@ -135,3 +135,17 @@ def test_without_the_package_it_says_how_to_get_it(
     with pytest.raises(PluginError, match="flashlight-text") as caught:
         flashlight(language_model=lm)
     assert caught.value.hint == "pip install flashlight-text"
+
+
+@pytest.mark.usefixtures("flashlight_text")
+def test_other_weights_are_as_if_built_with_them(lm: NgramModel) -> None:
+    decoder = flashlight(language_model=lm, word_bonus=0.6, **UNPRUNED)
+    assert set(decoder.tunable) == {"lm_weight", "word_bonus"}
+    log_probs = noise(8, 5)
+    before = decoder(batch(log_probs))
+    for weights in ({"lm_weight": 2.0}, {"lm_weight": 0.3, "word_bonus": -1.0}):
+        fresh = flashlight(language_model=lm, **{"word_bonus": 0.6, **UNPRUNED, **weights})
+        assert decoder.retuned(**weights)(batch(log_probs)) == fresh(batch(log_probs))
+    assert decoder(batch(log_probs)) == before
+    with pytest.raises(ValueError, match="lm_weight"):
+        decoder.retuned(lm_weight=-0.1)
