@@ -36,6 +36,7 @@ from speechkit.discovery import load_plugins  # noqa: E402
 from speechkit.recogniser import load_recogniser  # noqa: E402
 from speechkit.scoring.edits import word_edits  # noqa: E402
 from speechkit.scoring.scores import read_decoded  # noqa: E402
+from speechkit.settings import TuneSettings  # noqa: E402
 from speechkit_lm import NgramModel  # noqa: E402
 
 MARGIN = 0.002  # of word error rate
@@ -75,7 +76,7 @@ def contenders() -> list[Contender]:
         for scores in ("summed", "viterbi"):
             family = f"beam {vocabulary} {scores}"
             common = {"vocabulary": vocabulary, "scores": scores, "threads": 1}
-            for beam, threshold, token_threshold in (
+            for beam, beam_threshold, token_threshold in (
                 (8, 8.0, -6.0),
                 (8, 8.0, -8.0),
                 (12, 8.0, -8.0),
@@ -91,11 +92,11 @@ def contenders() -> list[Contender]:
             ):
                 settings = common | {
                     "beam": beam,
-                    "threshold": threshold,
+                    "beam_threshold": beam_threshold,
                     "token_threshold": token_threshold,
                 }
                 name = f"{family} {beam} ({token_threshold:g})"
-                tuned = common | {"beam": 32, "threshold": 9.0}
+                tuned = common | {"beam": 32, "beam_threshold": 9.0}
                 found.append(Contender(name, "beam", family, settings, tuned))
     return found
 
@@ -196,7 +197,7 @@ class Bench:
             validation.stored,
             validation.references,
             tunable,
-            utterances=count,
+            TuneSettings(utterances=count),
             advance=lambda *_: None,
         )
         if found.edges:

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import distribution, distributions
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from speechkit.corpora import TRAIN, VALIDATION, Corpora
 from speechkit.data.batches import make_batch, ordered_batches
 from speechkit.data.files import (
     cache_folder,
@@ -28,11 +28,12 @@ from speechkit.data.files import (
     write_json,
     written_whole,
 )
-from speechkit.data.store import Store, fingerprint_of, prepare
+from speechkit.data.look import frames_needed
+from speechkit.data.store import Store
 from speechkit.data.text import TextRules, read_lines
 from speechkit.decoding.decode import decode
 from speechkit.decoding.emissions import StoredEmissions, load_emissions, save_emissions
-from speechkit.decoding.tune import Tunable, tune
+from speechkit.decoding.tune import Tunable, told, tune
 from speechkit.device import choose_device, prepare_process, use_bf16
 from speechkit.discovery import Plugins
 from speechkit.errors import DataError, RecipeError, RunError
@@ -42,9 +43,8 @@ from speechkit.interfaces import (
     Emissions,
     LanguageModel,
     LanguageModelTrainer,
-    Speech,
 )
-from speechkit.recipe import Choice, Recipe
+from speechkit.recipe import Recipe
 from speechkit.recogniser import (
     Blueprint,
     Recogniser,
@@ -56,10 +56,9 @@ from speechkit.recogniser import (
 from speechkit.reporter import Advance, Reporter
 from speechkit.runs import RunFolder, differences
 from speechkit.scoring.scores import Score, read_decoded, score, write_scores
+from speechkit.settings import TuneSettings
 from speechkit.training.augment import Chain
 from speechkit.training.loop import Examples, Training
-
-VALIDATION = "validation"  # how the validation part is called among the test sets
 
 # Settings of [train] that change how long training takes, not what it gives.
 _NO_RESULT = {"device", "threads", "keep", "checkpoint_minutes"}
@@ -91,10 +90,49 @@ class Pipeline:
         folder = RunFolder(self.folder)
         with folder.locked():
             self._train(folder)
-            scores = [self._test(folder, name) for name in self._tests()]
+            scores = [self._test(folder, name) for name in self._corpora.tests]
             self._keep_recipe()
             place = self.folder / "scores.json"
             return write_scores(place, scores, holds=partial(self._holds, folder))
+
+    def tune(self, asked: TuneSettings) -> dict[str, Any]:
+        """Search the weights of the recipe's decoder again, for the model that is there.
+
+        Args:
+            asked: how, this time. The weights serve the recipe's runs, whatever it says itself.
+
+        Returns:
+            What `tuning/DECODER.json` holds.
+
+        Raises:
+            SpeechkitError: whatever the user can put right: there is no model, nothing to search.
+        """
+        use, output = self.recipe.decoder.use, self.folder / "model.safetensors"
+        if not self.recipe.tune.enabled:
+            raise RecipeError("[tune] enabled = false: no run would use what is found")
+        if self.recipe.validation_corpus is None:
+            raise RecipeError(
+                "weights are searched on the validation part, and there is none",
+                hint="add [corpus.validation] to the recipe",
+            )
+        if not output.is_file():
+            raise RunError(
+                f"{self.folder} holds no trained model",
+                hint="train it first: speechkit run RECIPE",
+            )
+        prepare_process(self.recipe.train.threads)
+        self.device = choose_device(self.recipe.train.device)
+        folder = RunFolder(self.folder)
+        with folder.locked():
+            self._check_trained(folder, output)
+            decoder = self._untuned(folder)
+            if not isinstance(decoder, Tunable) or not decoder.tunable:
+                raise RecipeError(
+                    f"the decoder {use} has no weights to search as the recipe has it",
+                    hint="those that use a language model have: add [lm] to the recipe, or name "
+                    "another decoder: --decoder beam",
+                )
+            return self._search(folder, decoder, asked)
 
     def _keep_recipe(self) -> None:
         """Put the recipe, with every default, into the run's folder."""
@@ -108,82 +146,29 @@ class Pipeline:
         """Whether a row of an earlier call is of a test the recipe has, as it is now."""
         before = folder.inputs(f"decode {earlier.decoder} {earlier.test}") or {}
         now = folder.inputs(f"emit {earlier.test}")
-        return earlier.test in self._tests() and before.get("emit") == now
+        return earlier.test in self._corpora.tests and before.get("emit") == now
 
     # ---- prepare
 
     @cached_property
-    def _speech(self) -> dict[str, Speech]:
-        """Datasets by name: "train", and the test sets with "validation" among them."""
-        chosen = {"train": self.recipe.train_corpus, **self._tests()}
-        return {name: choice.build() for name, choice in chosen.items() if choice}
-
-    def _tests(self) -> dict[str, Choice]:
-        validation = self.recipe.validation_corpus
-        first = {VALIDATION: validation} if validation else {}
-        return {**first, **self.recipe.test_corpora}
-
-    def _choice(self, name: str) -> Choice:
-        choice = self.recipe.train_corpus if name == "train" else self._tests()[name]
-        assert choice is not None
-        return choice
-
-    def _fingerprint(self, name: str) -> str:
-        described = self._choice(name).described()
-        rate = self._extractor.sample_rate
-        return fingerprint_of(self._speech[name], described, sample_rate=rate)
-
-    def _store(self, name: str) -> Store:
-        with self.reporter.progress(f"reading {name}") as advance:
-            store = prepare(
-                self._speech[name],
-                self._choice(name).described(),
-                sample_rate=self._extractor.sample_rate,
-                skip_bad=self.recipe.data.bad_utterances == "skip",
-                name=name,
-                progress=advance,
-                workers=self.recipe.data.workers,
-            )
-        for _, why in store.meta.skipped[:_SHOWN]:
-            self.reporter.warn(f"{name}: left out: {why}")
-        self._check_features(name, store)
-        return store
+    def _corpora(self) -> Corpora:
+        return Corpora(self.recipe, self.reporter)
 
     @cached_property
-    def _extractor(self) -> Any:  # noqa: ANN401 - a FeatureExtractor of a plugin
-        return self.recipe.features.build()
-
-    def _check_features(self, name: str, store: Store) -> None:
-        if store.meta.kind == "audio":
-            return
-        extractor, use = self._extractor, self.recipe.features.use
-        have = (store.meta.dim, store.meta.frame_shift_seconds)
-        want = (extractor.dim, extractor.frame_shift_seconds)
-        if have[0] != want[0] or abs(have[1] - want[1]) > 1e-6:
-            raise DataError(
-                f"corpus {name} gives {have[0]} features every {have[1]:g} s, "
-                f"[features] {use} makes {want[0]} every {want[1]:g} s",
-                hint="choose the extractor that the corpus' features were made with",
-            )
-        waveform = [
-            each.use
-            for each, part in zip(self.recipe.augment, self._augmentations, strict=True)
-            if part.stage == "waveform"
-        ]
-        if waveform and name == "train":
+    def _augmentations(self) -> list[Augmentation]:
+        ready = "features" in (self._corpora.speech[TRAIN].column_names or ())
+        extractor = self._corpora.extractor
+        rate = None if ready else extractor.sample_rate
+        parts = [each.build(sample_rate=rate, dim=extractor.dim) for each in self.recipe.augment]
+        chosen = zip(self.recipe.augment, parts, strict=True)
+        waveform = [each.use for each, part in chosen if part.stage == "waveform"]
+        if ready and waveform:
             raise RecipeError(
                 f"[[augment]] {', '.join(waveform)} changes waveforms, and corpus train gives "
                 "ready features: there are none",
                 hint="take the augmentation out, or choose one of features, such as spec_augment",
             )
-
-    @cached_property
-    def _augmentations(self) -> list[Augmentation]:
-        ready = "features" in (self._speech["train"].column_names or ())
-        rate = None if ready else self._extractor.sample_rate
-        return [
-            each.build(sample_rate=rate, dim=self._extractor.dim) for each in self.recipe.augment
-        ]
+        return parts
 
     # ---- train
 
@@ -221,7 +206,7 @@ class Pipeline:
         recipe = self.recipe
         trains = recipe.train_corpus is not None
         start = recipe.model_settings.start_from
-        data = ["train", *([VALIDATION] if recipe.validation_corpus else [])] if trains else []
+        data = [TRAIN, *([VALIDATION] if recipe.validation_corpus else [])] if trains else []
         settings = recipe.train.model_dump(mode="json", exclude=_NO_RESULT)
         return {
             **self._blueprint().described(),
@@ -230,7 +215,7 @@ class Pipeline:
             "augment": [each.described() for each in recipe.augment] if trains else [],
             "train": settings if trains else None,
             "bad_utterances": recipe.data.bad_utterances,
-            "data": {name: self._fingerprint(name) for name in data},
+            "data": {name: self._corpora.fingerprint(name) for name in data},
         }
 
     def _refuse_to_lose(self, folder: RunFolder, inputs: Mapping[str, Any]) -> None:
@@ -246,12 +231,26 @@ class Pipeline:
         if before is None or not (changed := differences(before, dict(inputs))):
             return
         what = "a finished" if finished else "an unfinished"
-        more = f"\n  ... and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         raise RunError(
-            f"{self.folder} holds {what} training of another recipe or other settings:\n  "
-            + "\n  ".join(changed[:_SHOWN])
-            + more,
+            f"{self.folder} holds {what} training of another recipe or other settings:"
+            + _listed(changed),
             hint="keep it and name a new run: --run NAME; or throw it away: --force train",
+        )
+
+    def _check_trained(self, folder: RunFolder, output: Path) -> None:
+        inputs = self._train_inputs()
+        if folder.is_done("train", inputs, output):
+            return
+        trained = folder.inputs("train")
+        if trained is None or not (changed := differences(trained, inputs)):
+            raise RunError(
+                f"{self.folder} holds no finished training",
+                hint="let it end first: speechkit run RECIPE",
+            )
+        raise RunError(
+            f"{self.folder} holds a training of another recipe or other settings:"
+            + _listed(changed),
+            hint="tune it as it was trained, by its folder; or name another run: --run NAME",
         )
 
     def _blueprint(self) -> Blueprint:
@@ -262,7 +261,7 @@ class Pipeline:
             recipe.model,
             recipe.text,
             recipe.features_settings.normalization,
-            self._extractor.dim,
+            self._corpora.extractor.dim,
             recipe.settings.language,
         )
 
@@ -277,7 +276,8 @@ class Pipeline:
 
     def _learn(self, recogniser: Recogniser) -> None:
         settings = self.recipe.train
-        train = self._examples("train", recogniser, training=True)
+        chain = Chain(self._augmentations, seed=self.recipe.settings.seed)
+        train = self._examples(TRAIN, recogniser, training=True)
         validation = None
         if self.recipe.validation_corpus:
             validation = self._examples(VALIDATION, recogniser, training=False)
@@ -294,7 +294,7 @@ class Pipeline:
             recogniser,
             train,
             validation,
-            Chain(self._augmentations, seed=self.recipe.settings.seed),
+            chain,
             self.recipe.validation_decoder.build(vocabulary=vocabulary, language_model=None),
             settings,
             self.recipe.settings.seed,
@@ -305,7 +305,7 @@ class Pipeline:
 
     def _examples(self, name: str, recogniser: Recogniser, *, training: bool) -> Examples:
         """The utterances training can learn from; what is left out is counted and told."""
-        store = self._store(name)
+        store = self._corpora.store(name)
         rules = TextRules(self.recipe.text)
         texts = [rules.normalize(text) for text in store.texts]
         labels = [recogniser.units.encode(text) for text in texts]
@@ -313,7 +313,7 @@ class Pipeline:
         chosen = np.arange(len(store))
         if training:
             settings = self.recipe.train
-            needed = np.array([_frames_needed(each) for each in labels])
+            needed = np.array([frames_needed(each) for each in labels])
             frames = store.seconds / recogniser.frame_shift_seconds
             reasons = {
                 "no text is left under the text rules": np.array([not each for each in labels]),
@@ -354,22 +354,22 @@ class Pipeline:
         use = self._decoder_name
         place = self.folder / "decoded" / use / f"{name}.jsonl"
         stage = f"decode {use} {name}"
-        inputs = {"emit": folder.inputs(f"emit {name}"), **self._decoder_inputs(folder)}
-        if not folder.is_done(stage, inputs, place):
-            store = self._store(name)
+        if not folder.is_done(stage, self._decode_inputs(folder, name), place):
+            decoder = self._decoder(folder)  # which tunes it: its weights are an input, too
+            store = self._corpora.store(name)
             stored = load_emissions(emissions)
             _check_whole(stored, emissions, len(store))
             with self.reporter.progress(f"decoding {name} with {use}") as advance:
                 took = decode(
                     stored,
-                    self._decoder(folder),
+                    decoder,
                     self._normalized(name, store),
                     place,
                     speakers=store.speakers,
                     seconds=store.seconds.tolist(),
                     advance=advance,
                 )
-            folder.done(stage, inputs, place, {"seconds": took})
+            folder.done(stage, self._decode_inputs(folder, name), place, {"seconds": took})
         return score(
             name,
             use,
@@ -383,32 +383,41 @@ class Pipeline:
     def _decoder_name(self) -> str:
         return self.recipe.decoder.use.replace(":", "-")
 
-    def _decoder_inputs(self, folder: RunFolder) -> dict[str, Any]:
-        tunes = self.recipe.tune.enabled and self.recipe.validation_corpus is not None
+    def _decoder_inputs(self) -> dict[str, Any]:
         return {
             "decoder": self.recipe.decoder.described(),
             "text": self.recipe.text.model_dump(mode="json"),
             "lm": self._lm_inputs(),
-            "tune": {
-                **self.recipe.tune.model_dump(mode="json"),
-                "emit": folder.inputs(f"emit {VALIDATION}"),
-            }
-            if tunes
-            else None,
+        }
+
+    def _decode_inputs(self, folder: RunFolder, name: str) -> dict[str, Any]:
+        return {
+            "emit": folder.inputs(f"emit {name}"),
+            **self._decoder_inputs(),
+            "tune": self._tunes,
+            "weights": self._weights(folder),
         }
 
     def _decoder(self, folder: RunFolder) -> Decoder:
-        """The recipe's decoder, with its language model and the weights that were found for it."""
+        """The recipe's decoder, with its language model and the weights that are found for it."""
         if self._built is None:
-            language_model = self._language_model(folder) if self._lm_inputs() else None
-            vocabulary = self._recogniser.units.vocabulary
-            self._built = self.recipe.decoder.build(
-                vocabulary=vocabulary, language_model=language_model
-            )
-            if isinstance(self._built, Tunable) and (best := self._tuned(folder, self._built)):
-                self._built = self._built.retuned(**best)
-        assert self._built is not None
+            decoder = self._untuned(folder)
+            if self._tunes and isinstance(decoder, Tunable) and decoder.tunable:
+                weights = self._weights(folder)
+                if weights is None:
+                    found = self._search(folder, decoder, self.recipe.tune)
+                    weights = found["best"]["settings"]
+                decoder = decoder.retuned(**weights)
+            self._built = decoder
         return self._built
+
+    def _untuned(self, folder: RunFolder) -> Decoder:
+        language_model = self._language_model(folder) if self._lm_inputs() else None
+        vocabulary = self._recogniser.units.vocabulary
+        decoder: Decoder = self.recipe.decoder.build(
+            vocabulary=vocabulary, language_model=language_model
+        )
+        return decoder
 
     # ---- language model, tune
 
@@ -422,7 +431,7 @@ class Pipeline:
             "lm": recipe.lm.described(),
             "text": [_stamp(_text_file(file)) for file in recipe.lm_settings.text],
             "rules": recipe.text.model_dump(mode="json"),
-            "train": self._fingerprint("train") if uses_train else None,
+            "train": self._corpora.fingerprint(TRAIN) if uses_train else None,
         }
 
     def _language_model(self, folder: RunFolder) -> LanguageModel:
@@ -453,49 +462,66 @@ class Pipeline:
                 if text := rules.normalize(line):
                     yield text
         if self.recipe.lm_settings.train_text and self.recipe.train_corpus:
-            yield from filter(None, map(rules.normalize, self._store("train").texts))
+            yield from filter(None, map(rules.normalize, self._corpora.store(TRAIN).texts))
 
-    def _tuned(self, folder: RunFolder, decoder: Tunable) -> dict[str, float]:
-        """The weights found on the validation part; none where there is no such part."""
-        inputs = self._decoder_inputs(folder)
-        if inputs["tune"] is None or not decoder.tunable:
-            return {}
-        place = self.folder / "tuning" / f"{self._decoder_name}.json"
+    @property
+    def _tunes(self) -> bool:
+        return self.recipe.tune.enabled and self.recipe.validation_corpus is not None
+
+    @property
+    def _tuning(self) -> Path:
+        return self.folder / "tuning" / f"{self._decoder_name}.json"
+
+    def _tune_inputs(self, folder: RunFolder) -> dict[str, Any]:
+        """What weights are found for, and how the recipe has them searched.
+
+        What a search asked for by hand found stays, however it went about it, until one of these
+        is another.
+        """
+        return {
+            **self._decoder_inputs(),
+            "tune": self.recipe.tune.model_dump(mode="json"),
+            "emit": folder.inputs(f"emit {VALIDATION}"),
+        }
+
+    def _weights(self, folder: RunFolder) -> dict[str, float] | None:
+        """The decoder's weights that were found; None where they were not searched yet."""
         stage = f"tune {self._decoder_name}"
-        if not folder.is_done(stage, inputs, place):
-            stored = load_emissions(self._emit(folder, VALIDATION))
-            references = self._references(VALIDATION)
-            with self.reporter.progress(f"tuning {self._decoder_name}") as advance:
-                count = self.recipe.tune.utterances
-                found = tune(stored, references, decoder, utterances=count, advance=advance)
-            write_json(place, asdict(found))
-            folder.done(stage, inputs, place)
-        found_settings: dict[str, float] = json.loads(place.read_text("utf-8"))["best"]["settings"]
-        self._tell_tuned(json.loads(place.read_text("utf-8")))
-        return found_settings
+        if not self._tunes or not folder.is_done(stage, self._tune_inputs(folder), self._tuning):
+            return None
+        found: dict[str, float] = json.loads(self._tuning.read_text("utf-8"))["best"]["settings"]
+        return found
 
-    def _tell_tuned(self, found: Mapping[str, Any]) -> None:
-        weights = ", ".join(
-            f"{name} {each:.3g}" for name, each in found["best"]["settings"].items()
-        )
-        edges = ", ".join(found["edges"])
-        self.reporter.say(
-            f"{self._decoder_name}: {weights}: the best of {len(found['points'])} settings on "
-            f"{found['utterances']} utterances of {VALIDATION}, WER {found['best']['wer']:.4f}"
-            + (f"; at the edge of what was searched: {edges}" if edges else "")
-        )
+    def _search(self, folder: RunFolder, decoder: Tunable, asked: TuneSettings) -> dict[str, Any]:
+        """Search the decoder's weights on the validation part: what `tuning/DECODER.json` holds."""
+        from speechkit.decoding.plot import draw_tuning  # noqa: PLC0415 - it imports matplotlib
+
+        emissions = self._emit(folder, VALIDATION)
+        stored, references = load_emissions(emissions), self._references(VALIDATION)
+        _check_whole(stored, emissions, len(references))
+        given = {name: getattr(self.recipe.decoder.config, name, None) for name in decoder.tunable}
+        start = {name: value for name, value in given.items() if isinstance(value, float | int)}
+        with self.reporter.progress(f"tuning {self._decoder_name}") as advance:
+            tuning = tune(stored, references, decoder, asked, start=start, advance=advance)
+        found = {"decoder": self._decoder_name, "part": VALIDATION, **asdict(tuning)}
+        write_json(self._tuning, found)
+        draw_tuning(found, self._tuning.with_suffix(".svg"))
+        folder.done(f"tune {self._decoder_name}", self._tune_inputs(folder), self._tuning)
+        for line in told(found):
+            self.reporter.say(line)
+        return found
 
     def _emit(self, folder: RunFolder, name: str) -> Path:
         place = self.folder / "emissions" / f"{name}.safetensors"
         stage = f"emit {name}"
         inputs = {
             "model": sha256(self.folder / "model.safetensors"),
-            "data": self._fingerprint(name),
+            "data": self._corpora.fingerprint(name),
             "bad_utterances": self.recipe.data.bad_utterances,
         }
         if folder.is_done(stage, inputs, place):
             return place
-        store = self._store(name)
+        store = self._corpora.store(name)
         bf16 = use_bf16(self.recipe.train.precision, self.device)
         batches = ordered_batches(store.seconds, self.recipe.train.batch_seconds)
         with self.reporter.progress(f"scoring labels of {name}") as advance:
@@ -518,7 +544,7 @@ class Pipeline:
         return load_recogniser(self.folder, self.plugins).to(self.device)
 
     def _references(self, name: str) -> list[str]:
-        return self._normalized(name, self._store(name))
+        return self._normalized(name, self._corpora.store(name))
 
     def _normalized(self, name: str, store: Store) -> list[str]:
         rules = TextRules(self.recipe.text)
@@ -527,17 +553,16 @@ class Pipeline:
         return references
 
 
+def _listed(lines: Sequence[str]) -> str:
+    more = [f"... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return "".join(f"\n  {line}" for line in [*lines[:_SHOWN], *more])
+
+
 def _check_whole(stored: StoredEmissions, place: Path, count: int) -> None:
     if len(stored) != count:
         raise RunError(
             f"{place} holds {len(stored)} utterances, the corpus {count}", hint=f"delete {place}"
         )
-
-
-def _frames_needed(labels: Sequence[int]) -> int:
-    """CTC needs a frame for each label, and a blank between two that are alike."""
-    alike = sum(one == following for one, following in pairwise(labels))
-    return len(labels) + alike
 
 
 def _text_file(file: Path) -> Path:

@@ -161,7 +161,16 @@ class TuneSettings(Config):
     """[tune]: the decoder's weights are searched on the validation part, never on a test."""
 
     enabled: bool = Field(default=True, description="search them; else the recipe's are used")
-    utterances: int = Field(200, gt=0, description="of the validation part, decoded at most")
+    settings: int = Field(60, gt=0, description="tried at most")
+    utterances: int = Field(
+        300, gt=0, description="of the validation part, decoded at most for each setting"
+    )
+    minutes: float = Field(
+        10.0,
+        gt=0,
+        description="at most, about: where a decoder is slow, fewer settings are tried on fewer "
+        "utterances",
+    )
 
 
 class ScoreSettings(Config):

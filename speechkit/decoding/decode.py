@@ -9,7 +9,7 @@ from pathlib import Path
 from speechkit.data.files import written_whole
 from speechkit.decoding.emissions import StoredEmissions
 from speechkit.errors import RunError
-from speechkit.interfaces import Decoder
+from speechkit.interfaces import Decoder, Emissions, Hypothesis
 from speechkit.reporter import Advance
 
 _BATCH = 16
@@ -46,15 +46,8 @@ def decode(
     with written_whole(place) as beside, beside.open("w", encoding="utf-8") as file:
         for emissions in stored.batches(_BATCH):
             began = time.perf_counter()
-            found = decoder(emissions)
+            found = answers(decoder, emissions)
             took += time.perf_counter() - began
-            if len(found) != len(emissions.lengths) or not all(found):
-                raise RunError(
-                    f"the decoder gives {sum(map(bool, found))} lists of hypotheses for "
-                    f"{len(emissions.lengths)} utterances: every utterance needs one that is not "
-                    "empty",
-                    hint="it is a defect of the decoder's plugin",
-                )
             for hypotheses in found:
                 best = hypotheses[0]
                 line = {
@@ -70,3 +63,19 @@ def decode(
                 done += 1
             advance(done, len(stored), "")
     return took
+
+
+def answers(decoder: Decoder, emissions: Emissions) -> list[list[Hypothesis]]:
+    """What the decoder finds: an n-best list for each utterance.
+
+    Raises:
+        RunError: it does not answer for every utterance.
+    """
+    found = decoder(emissions)
+    if len(found) != len(emissions.lengths) or not all(found):
+        raise RunError(
+            f"the decoder gives {sum(map(bool, found))} lists of hypotheses for "
+            f"{len(emissions.lengths)} utterances: every utterance needs one that is not empty",
+            hint="it is a defect of the decoder's plugin",
+        )
+    return found

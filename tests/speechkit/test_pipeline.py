@@ -24,6 +24,7 @@ from speechkit.recipe import read_recipe
 from speechkit.recogniser import load_recogniser
 from speechkit.reporter import Reporter
 from speechkit.runs import RunFolder
+from speechkit.settings import TuneSettings
 from speechkit.training import loop
 
 MASKS = """use = "spec_augment"
@@ -77,6 +78,16 @@ average = 0.9
 threads = 1
 device = "cpu"
 precision = "fp32"
+"""
+
+TUNED = """
+[lm]
+use = "ngram"
+order = 2
+
+[tune]
+utterances = 4
+settings = 12
 """
 
 
@@ -474,8 +485,7 @@ def test_a_damaged_model_file_is_told(house):
 
 @pytest.mark.parametrize("use", ["kenlm", "beam"])
 def test_another_decoder_decodes_again_and_trains_nothing(house, use):
-    text = RECIPE + '\n[lm]\nuse = "ngram"\norder = 2\n\n[tune]\nutterances = 4\n'
-    (house / "tones.toml").write_text(text)
+    (house / "tones.toml").write_text(RECIPE + TUNED)
     pipeline(house).run()
     folder = house / "runs" / "tones"
     stamp = (folder / "model.safetensors").stat().st_mtime_ns
@@ -490,13 +500,67 @@ def test_another_decoder_decodes_again_and_trains_nothing(house, use):
     assert (folder / "model.safetensors").stat().st_mtime_ns == stamp
     assert any((folder / "lm").iterdir())
     tuned = json.loads((folder / "tuning" / f"{use}.json").read_text())
-    assert tuned["best"]["wer"] == min(point["wer"] for point in tuned["points"])
+    assert (tuned["decoder"], tuned["part"], tuned["utterances"]) == (use, "validation", 4)
+    assert tuned["best"] in tuned["points"]
+    assert tuned["best"]["wer"] <= tuned["before"]["wer"] == tuned["points"][0]["wer"]
+    assert len(tuned["points"]) <= 12
+    assert "<svg" in (folder / "tuning" / f"{use}.svg").read_text()
     decoded = folder / "decoded" / use / "unseen.jsonl"
     before = decoded.stat().st_mtime_ns
     assert pipeline(house, f"decoder.use={use}").run() == rows
     assert decoded.stat().st_mtime_ns == before
     pipeline(house, f"decoder.use={use}", "tune.enabled=false").run()
     assert decoded.stat().st_mtime_ns != before
+
+
+def test_weights_are_searched_again_by_hand_and_then_used(house):
+    (house / "tones.toml").write_text(RECIPE + TUNED)
+    overrides = ("train.epochs=1", 'decoder.use="beam"')
+    asked = TuneSettings(utterances=6, settings=3)
+    with pytest.raises(RunError, match="tones holds no trained model"):
+        pipeline(house, *overrides).tune(asked)
+    pipeline(house, "train.epochs=1").run()
+    folder = house / "runs" / "tones"
+    model = (folder / "model.safetensors").stat().st_mtime_ns
+    (folder / "emissions" / "validation.safetensors").unlink()  # made again where it is needed
+    found = pipeline(house, *overrides).tune(asked)
+    place = folder / "tuning" / "beam.json"
+    found = json.loads(json.dumps(found))
+    assert found == json.loads(place.read_text())
+    assert (found["utterances"], len(found["points"])) == (6, 3)
+    assert not (folder / "decoded" / "beam").exists()
+    assert 'use = "greedy"' in (folder / "recipe.toml").read_text()  # the run's own, untouched
+    pipeline(house, *overrides).run()
+    assert json.loads(place.read_text()) == found
+    decoded = folder / "decoded" / "beam" / "unseen.jsonl"
+    stamp = decoded.stat().st_mtime_ns
+    pipeline(house, *overrides).run()
+    assert (decoded.stat().st_mtime_ns, (folder / "model.safetensors").stat().st_mtime_ns) == (
+        stamp,
+        model,
+    )
+    damaged = {**found, "best": {**found["best"], "settings": {"lm_weight": 0.5}}}
+    place.write_text(json.dumps(damaged))
+    pipeline(house, *overrides).run()  # searches again, as the recipe says
+    again = json.loads(place.read_text())
+    assert (again["utterances"], len(again["points"])) == (4, 12)
+
+
+def test_what_cannot_be_tuned_is_told(house):
+    (house / "tones.toml").write_text(RECIPE + TUNED)
+    pipeline(house, "train.epochs=1").run()
+    asked = TuneSettings()
+    with pytest.raises(RecipeError, match="the decoder greedy has no weights") as error:
+        pipeline(house, "train.epochs=1").tune(asked)
+    assert "--decoder beam" in error.value.hint
+    with pytest.raises(RecipeError, match="no run would use what is found"):
+        pipeline(house, "train.epochs=1", "tune.enabled=false").tune(asked)
+    with pytest.raises(RunError, match=r"another recipe.*:\n  train.epochs: 1, now 2"):
+        pipeline(house, "train.epochs=2", "decoder.use=beam").tune(asked)
+    text = (RECIPE + TUNED).replace('[corpus.validation]\nuse = "files"\npath = "dev.csv"\n', "")
+    (house / "tones.toml").write_text(text)
+    with pytest.raises(RecipeError, match="the validation part, and there is none"):
+        pipeline(house, "train.epochs=1").tune(asked)
 
 
 def test_a_test_cannot_take_the_name_of_another_part(house):
