@@ -19,6 +19,7 @@ INTERRUPTED = 128 + 2  # as a shell tells SIGINT
 
 COMMANDS = {
     "run": ("speechkit.cli.run:run", "Carry out a recipe: train, decode and score."),
+    "tune": ("speechkit.cli.tune:tune", "Search a decoder's weights again; train nothing."),
     "transcribe": ("speechkit.cli.transcribe:transcribe", "Write what is said in a recording."),
     "mic": ("speechkit.cli.mic:mic", "Write what is said into the microphone."),
     "compare": ("speechkit.cli.compare:compare", "Set runs or decoders side by side, and test."),
