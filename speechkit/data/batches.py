@@ -47,23 +47,34 @@ class Batch:
 
 
 def pad(rows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-    """Rows (N,) or (T, D) -> (B, N) or (B, T, D) and (B,)."""
-    lengths = torch.tensor([len(row) for row in rows])
-    values = torch.zeros(len(rows), int(lengths.max()), *rows[0].shape[1:])
+    """Rows (N,) or (T, D) -> (B, N) or (B, T, D) and (B,).
+
+    By numpy, since this runs beside training: a second thread that computes with PyTorch has
+    OpenMP threads of its own, more than there are cores, and all of them then sleep and are woken
+    at every small operation of the first.
+    """
+    lengths = np.array([len(row) for row in rows])
+    values = np.zeros((len(rows), int(lengths.max()), *rows[0].shape[1:]), np.float32)
     for index, row in enumerate(rows):
-        values[index, : len(row)] = torch.from_numpy(row)
-    return values, lengths
+        values[index, : len(row)] = row
+    return torch.from_numpy(values), torch.from_numpy(lengths)
 
 
 def make_batch(store: Store, indices: Sequence[int], labels: Sequence[Sequence[int]]) -> Batch:
     """The utterances `indices` of `store`; `labels` is by index."""
     values, lengths = pad([store.row(index) for index in indices])
     chosen = [labels[index] for index in indices]
-    label_lengths = torch.tensor([len(each) for each in chosen])
-    padded = torch.zeros(len(chosen), max(1, int(label_lengths.max())), dtype=torch.long)
+    label_lengths = np.array([len(each) for each in chosen])
+    padded = np.zeros((len(chosen), max(1, int(label_lengths.max()))), np.int64)
     for row, each in enumerate(chosen):
-        padded[row, : len(each)] = torch.tensor(each, dtype=torch.long)
-    return Batch(values, lengths, padded, label_lengths, tuple(store.ids[i] for i in indices))
+        padded[row, : len(each)] = each
+    return Batch(
+        values,
+        lengths,
+        torch.from_numpy(padded),
+        torch.from_numpy(label_lengths),
+        tuple(store.ids[index] for index in indices),
+    )
 
 
 def epoch_batches(
