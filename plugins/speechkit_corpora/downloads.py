@@ -6,11 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
+
+from pydantic import AfterValidator
 
 from speechkit import Archive, Config, DataError, Field
 
-_Address = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+
+def _an_address(url: str) -> str:
+    parts = urlsplit(url)  # it and its port raise a ValueError, too
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError("no address: it begins with http:// or https:// and a host's name")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("an address has ASCII letters and no spaces: %20 stands for a space")
+    return url
+
+
+_Address = Annotated[str, AfterValidator(_an_address)]
 _Part = Literal[
     "dev-clean",
     "dev-other",
@@ -238,7 +250,7 @@ def _sessions(index: str) -> dict[str, int | None]:
     for entry in re.split(r"<a\s", index)[1:]:
         link, size = _LINK.match(entry), _SIZE.search(entry.partition("</a>")[2])
         name = unquote(html.unescape(link["name"])) if link else ""
-        if name and not name.startswith(".") and "/" not in name:
+        if name.isprintable() and name and not name.startswith(".") and "/" not in name:
             sizes[name] = round(float(size["number"]) * _UNITS[size["unit"]]) if size else None
     return sizes
 

@@ -150,7 +150,21 @@ def test_a_speaker_who_is_not_there():
     assert told.value.hint == "did you mean natali?"
 
 
-@pytest.mark.parametrize("base", ["mirror/v", "/srv/mirror", "file:///srv", "http://", ""])
+@pytest.mark.parametrize(
+    "base",
+    [
+        "mirror/v",
+        "/srv/mirror",
+        "file:///srv",
+        "http://",
+        "",
+        "http://[::1",
+        "http://host:port",
+        "http://host/a b",
+        "http://host/сессии",
+        "http://host/a\n",
+    ],
+)
 def test_a_base_that_is_no_address(base):
     with pytest.raises(ValidationError, match="base_url"):
         voxforge(base_url=base)
@@ -159,6 +173,11 @@ def test_a_base_that_is_no_address(base):
 def test_an_index_of_something_else():
     with pytest.raises(DataError, match="lists no session"):
         voxforge().archives(lambda url: "<html><a href='x.zip'>x</a></html>")
+
+
+@pytest.mark.parametrize("name", ["a%00b", "a%0Ab", "a%1B[31m", "..", "a%2Fb"])
+def test_names_that_can_be_no_session_are_no_sessions(name):
+    assert downloads._sessions(f'<a href="{name}.tgz"><a href="ok.tgz">') == {"ok": None}
 
 
 def test_all_three_from_a_mirror(server, tmp_path, monkeypatch):
