@@ -15,7 +15,7 @@ from typer.main import get_command
 from speechkit.cli.context import plugins_of
 from speechkit.component import Component, Config
 from speechkit.discovery import Offer
-from speechkit.download import fetch_corpus, read_page
+from speechkit.download import Fetched, fetch_corpus, read_page
 from speechkit.errors import DownloadError, PluginError
 from speechkit.interfaces import Download
 from speechkit.near import near
@@ -145,10 +145,11 @@ def _get(offer: Offer, config: Config, to: Path, jobs: int) -> None:
     if fetched.new or fetched.present:
         for name, table in download.corpora(to.absolute()).items():
             typer.echo(toml_table(f"[corpus.{name}]", table))
-    _tell_failures(fetched.failed, len(archives))
+    _tell_failures(fetched, len(archives))
 
 
-def _tell_failures(failed: tuple[tuple[str, DownloadError], ...], wanted: int) -> None:
+def _tell_failures(fetched: Fetched, wanted: int) -> None:
+    failed, whole = fetched.failed, len(fetched.new) + len(fetched.present)
     if not failed:
         return
     if wanted == 1:
@@ -156,7 +157,10 @@ def _tell_failures(failed: tuple[tuple[str, DownloadError], ...], wanted: int) -
     lines = [f"{folder}: {error}" for folder, error in failed[:_SHOWN_FAILURES]]
     if len(failed) > _SHOWN_FAILURES:
         lines.append(f"and {len(failed) - _SHOWN_FAILURES} more")
+    if untried := wanted - whole - len(failed):
+        lines.append(f"after so many in a row, {untried} others were not tried")
+    hints = [failed[0][1].hint, f"the {whole} that are whole can be used" if whole else ""]
     raise DownloadError(
         "\n  ".join([f"{len(failed)} of {wanted} archives could not be fetched:", *lines]),
-        hint=failed[0][1].hint + "; the others are whole, and can be used",
+        hint="; ".join(filter(None, hints)),
     )

@@ -6,6 +6,8 @@ TO/.download/LibriSpeech%2Fdev-clean         fetched whole, not yet unpacked
 TO/.download/LibriSpeech%2Fdev-clean.open/   while it is unpacked: thrown away if that ends early
 """
 
+import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -29,6 +31,7 @@ from speechkit.reporter import Advance, Reporter
 NOTE = ".downloaded.json"  # in a folder that is whole: from where it is, and what it holds
 WORK = ".download"  # beside the corpora
 MOST_FAILURES = 8  # in a row; then the others are not tried
+_LONGEST_NAME = 200  # of a file, which can have 255 with .part.json
 _TOLD = 20  # archives: of more, each one is no line of its own
 _TICK_SECONDS = 0.2
 _LAST_WAIT_SECONDS = 2.0
@@ -70,6 +73,8 @@ def fetch_corpus(
     ):
         whole = {each.folder for each in archives if _is_whole(to / each.folder)}
         wanted = [each for each in archives if each.folder not in whole]
+        for each in wanted:
+            _look_at_the_way(to / each.folder, to)
         _look_for_room(wanted, to)
         new, failed = _fetch_all(wanted, to, jobs, reporter)
     present = tuple(each.folder for each in archives if each.folder in whole)
@@ -224,8 +229,32 @@ def _look_for_room(wanted: Sequence[Archive], to: Path) -> None:
         )
 
 
+def _look_at_the_way(place: Path, to: Path) -> None:
+    """See that a folder can be renamed into `place`, before gigabytes are fetched for it.
+
+    Raises:
+        DownloadError: it cannot.
+    """
+    above = place
+    while not os.path.lexists(above):
+        above = above.parent
+    if not above.is_dir():
+        raise DownloadError(
+            f"{above} is in the way: a file, or a link to nothing",
+            hint="move it away, or fetch into another folder: --to FOLDER",
+        )
+    if above.stat().st_dev != to.stat().st_dev:
+        raise DownloadError(
+            f"{above} is on another disk than {to}: what is fetched cannot be renamed into it",
+            hint=f"fetch into a folder of that disk: --to FOLDER; this one is {above.resolve()}",
+        )
+
+
 def _packed(to: Path, archive: Archive) -> Path:
-    return to / WORK / quote(archive.folder, safe="")
+    name = quote(archive.folder, safe="")
+    if len(name) > _LONGEST_NAME:  # six characters for a letter of Cyrillic
+        name = hashlib.sha256(archive.folder.encode()).hexdigest()
+    return to / WORK / name
 
 
 def _fetched(packed: Path) -> int:
@@ -251,6 +280,11 @@ def _put_into_place(opened: Path, archive: Archive, place: Path) -> tuple[int, i
     files, size = _contents(inside)
     if not files:
         raise DownloadError("the archive holds no files", hint="take a mirror: --base-url URL")
+    if (inside / NOTE).is_dir():
+        raise DownloadError(
+            f"the archive holds a folder {NOTE}, which is a name of ours",
+            hint="the server has another file than the corpus's authors made",
+        )
     with writing(place):
         note = {"url": archive.url, "files": files, "bytes": size}
         (inside / NOTE).write_text(json.dumps(note) + "\n", "utf-8")
@@ -268,7 +302,7 @@ def _inside(opened: Path, named: str | None) -> Path:
     if named:
         inside = opened / named
         if not inside.is_dir():
-            found = ", ".join(sorted(each.name for each in opened.iterdir())[:5])
+            found = ", ".join(sorted(repr(each.name) for each in opened.iterdir())[:5])
             raise DownloadError(
                 f"the archive holds no folder {named}, but {found or 'nothing'}",
                 hint="the server has another file than the corpus's authors made",
@@ -284,12 +318,12 @@ def _is_whole(place: Path) -> bool:
     Raises:
         DownloadError: there is something else, or less, which is not ours to throw away.
     """
-    if not place.exists():
+    if not os.path.exists(place):  # noqa: PTH110 - the path's own fails where a name is too long
         return False
     try:
         note = json.loads((place / NOTE).read_text("utf-8"))
         expected = (int(note["files"]), int(note["bytes"]))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, OverflowError, TypeError, KeyError):
         raise DownloadError(
             f"{place} is there, and not from here: nobody can tell whether it is whole",
             hint="use it as it is, move it away, or fetch into another folder: --to FOLDER",
@@ -310,6 +344,7 @@ def _contents(folder: Path) -> tuple[int, int]:
     for root, _, names in os.walk(folder):
         for name in names:
             if name != NOTE:
-                files += 1
-                size += (Path(root) / name).stat().st_size
+                with contextlib.suppress(FileNotFoundError):  # a link to nothing
+                    size += (Path(root) / name).stat().st_size
+                    files += 1
     return files, size

@@ -10,7 +10,7 @@ import http.client
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event
 
@@ -93,6 +93,8 @@ def _go_on(url: str, part: Path, tell: Tell, stop: Event, *, is_checked: bool) -
             _forget(part)
             _go_on(url, part, tell, stop, is_checked=is_checked)
             return
+        else:  # a server may say how long the file is only now
+            note = replace(note, size=_whole_size(response))
         if note.size is None and not response.chunked and not is_checked:
             raise DownloadError(
                 f"{url}: the server does not say how long the file is, so that nobody can tell "
@@ -134,7 +136,7 @@ def _write(
 
 def _continues(response: http.client.HTTPResponse, have: int, note: _Note) -> bool:
     """Whether the answer is the rest of the file that is begun."""
-    found = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+    found = _range(response)
     if response.status != http.client.PARTIAL_CONTENT or not found:
         return False
     start, size = map(int, found.groups())
@@ -142,11 +144,20 @@ def _continues(response: http.client.HTTPResponse, have: int, note: _Note) -> bo
     return is_same and start == have and size == (note.size or size)
 
 
+def _whole_size(response: http.client.HTTPResponse) -> int | None:
+    found = _range(response)
+    return int(found[2]) if found else None
+
+
+def _range(response: http.client.HTTPResponse) -> re.Match[str] | None:
+    return _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+
+
 def _version(response: http.client.HTTPResponse) -> str:
     tag: str = response.headers.get("ETag", "")
-    if tag and not tag.startswith("W/"):  # a weak one does not promise equal bytes
-        return tag
-    return response.headers.get("Last-Modified", "")
+    if not tag or tag.startswith("W/"):  # a weak one does not promise equal bytes
+        tag = response.headers.get("Last-Modified", "")
+    return tag if tag.isprintable() else ""  # it is sent back, where only such can be sent
 
 
 def _room(part: Path, size: int | None, have: int) -> None:

@@ -47,6 +47,7 @@ def writing(place: Path) -> Iterator[None]:
 
     Raises:
         HopelessError: it is.
+        DownloadError: the name of what is written is too long for the disk.
     """
     try:
         yield
@@ -62,5 +63,10 @@ def writing(place: Path) -> Iterator[None]:
             raise HopelessError(
                 f"{error.filename or place} cannot be written: {error.strerror}",
                 hint="name another folder: --to FOLDER",
+            ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise DownloadError(
+                f"{place} is too long a name for this disk",
+                hint="name a folder with a shorter path: --to FOLDER",
             ) from error
         raise

@@ -42,6 +42,9 @@ def unpack(archive: Path, folder: Path, *, stop: Event) -> None:
             _unpack(_Measured(stream, limit), folder, limit, stop)
     except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise _broken(str(error) or type(error).__name__) from None
+    # What tarfile gives for numbers that are none, dates that are none, and folders in folders.
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise _broken(str(error) or type(error).__name__) from None
     except _HarmfulError as error:
         raise DownloadError(
             f"it holds {error}",

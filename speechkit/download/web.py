@@ -55,7 +55,7 @@ def opened(url: str, headers: Mapping[str, str]) -> Iterator[http.client.HTTPRes
     except ValueError as error:
         raise DownloadError(f"{url} is no address: {error}") from None
     try:
-        with _opener().open(request, timeout=TIMEOUT_SECONDS) as response:
+        with _asked(request) as response:
             yield response
     except urllib.error.HTTPError as error:
         with error:
@@ -76,6 +76,17 @@ def opened(url: str, headers: Mapping[str, str]) -> Iterator[http.client.HTTPRes
         raise PassingError(f"{type(error).__name__}: {error}") from None
     except (ConnectionError, TimeoutError, ssl.SSLError) as error:
         raise PassingError(f"{error.strerror or error}") from None
+
+
+def _asked(request: urllib.request.Request) -> http.client.HTTPResponse:
+    try:
+        answer = _opener().open(request, timeout=TIMEOUT_SECONDS)
+    except (http.client.InvalidURL, ValueError) as error:  # a UnicodeError is a ValueError
+        raise DownloadError(
+            f"{request.full_url!r} is no address, or leads to one that is none: {error}",
+            hint="an address has ASCII letters and no spaces: %20 stands for a space",
+        ) from None
+    return cast("http.client.HTTPResponse", answer)
 
 
 def _refused(url: str, error: urllib.error.HTTPError) -> Exception:
@@ -137,6 +148,13 @@ def read_page(url: str) -> str:
                     raise DownloadError(f"{url}: over {_PAGE_LIMIT >> 20} MiB, which is no index")
                 if whole is not None and len(page) < whole:
                     raise PassingError(f"cut off after {len(page):,} of {whole:,} bytes")
-                return page.decode(response.headers.get_content_charset() or "utf-8", "replace")
+                return _decoded(page, response.headers.get_content_charset())
         except PassingError as trouble:
             patience.wait(trouble, 0)
+
+
+def _decoded(page: bytes, charset: str | None) -> str:
+    try:
+        return page.decode(charset or "utf-8", "replace")
+    except (LookupError, ValueError):  # nobody knows it, or it is no encoding of text
+        return page.decode("utf-8", "replace")

@@ -113,6 +113,15 @@ def test_an_archive_that_fails_is_told_and_the_others_are_there(call, toy, serve
     assert f"error: {server.url}/two.tgz: the server says 404" in err
 
 
+def test_those_not_tried_are_told_and_not_taken_for_whole(call, toy, monkeypatch):
+    monkeypatch.setattr("speechkit.download.corpus.MOST_FAILURES", 1)
+    code, out, err = call(*toy, "one", "two", "--base-url", f"{toy[-1]}/none", "--jobs", "1")
+    assert (code, out) == (2, "")
+    assert "1 of 2 archives could not be fetched:" in err
+    assert "after so many in a row, 1 others were not tried" in err
+    assert "whole" not in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said", "hint"),
     [

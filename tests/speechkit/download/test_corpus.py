@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -149,7 +150,7 @@ def test_one_that_fails_does_not_end_the_others(server, archives, get, tmp_path)
     assert seen(tmp_path) == {f"data/{name}": content for name, content in PARTS["two"].items()}
     server.put("/one.tgz", packed({"else/1": b""}))
     ((_, error),) = get(archives).failed
-    assert "holds no folder Corpus/one, but else" in str(error)
+    assert "holds no folder Corpus/one, but 'else'" in str(error)
     server.put("/one.tgz", packed(PARTS["one"]))
     assert get(archives).new == ("Corpus/one",)
     assert seen(tmp_path / "data") == PARTS["one"] | PARTS["two"]
@@ -160,6 +161,54 @@ def test_after_many_failures_the_others_are_not_tried(server, get):
     fetched = get(archives, jobs=1)
     assert len(fetched.failed) == MOST_FAILURES
     assert len(server.asked) < MOST_FAILURES + 3
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda corpus: corpus.write_text("mine"), "in the way"),
+        (lambda corpus: corpus.symlink_to("/nowhere"), "in the way"),
+        (lambda corpus: (corpus.mkdir(), (corpus / "one").symlink_to("/nowhere")), "in the way"),
+        (lambda corpus: corpus.symlink_to("/dev/shm"), "is on another disk than"),
+    ],
+)
+def test_what_cannot_be_renamed_into_its_place_is_not_fetched(
+    server, archives, get, tmp_path, make, said
+):
+    shm = Path("/dev/shm")  # noqa: S108 - only to link to
+    if "disk" in said and (not shm.is_dir() or shm.stat().st_dev == tmp_path.stat().st_dev):
+        pytest.skip("no second disk here")
+    (tmp_path / "data").mkdir()
+    make(tmp_path / "data" / "Corpus")
+    with pytest.raises(DownloadError, match=said) as told:
+        get(archives)
+    assert "--to FOLDER" in told.value.hint
+    assert server.asked == []
+
+
+def test_names_as_long_as_the_disk_allows_and_longer(server, get, tmp_path):
+    server.put("/s.tgz", packed({"s/a": b"1"}))
+    name = "я" * 120  # 240 bytes; as an address six times as many
+    get([Archive(f"{server.url}/s.tgz", name)])
+    assert seen(tmp_path / "data") == {f"{name}/a": b"1"}
+    ((_, error),) = get([Archive(f"{server.url}/s.tgz", name * 2)]).failed
+    assert "too long a name" in str(error)
+
+
+def test_a_folder_with_a_link_to_nothing_and_a_note_that_is_none(archives, get, tmp_path):
+    get(archives)
+    (tmp_path / "data" / "Corpus" / "one" / "mine").symlink_to("/nowhere")
+    assert get(archives).present == ("Corpus/one", "Corpus/two")
+    (tmp_path / "data" / "Corpus" / "one" / NOTE).write_text('{"files": 1e999, "bytes": 1}')
+    with pytest.raises(DownloadError, match="nobody can tell"):
+        get(archives)
+
+
+def test_an_archive_with_a_folder_of_our_notes_name(server, get, tmp_path):
+    server.put("/s.tgz", packed({f"s/{NOTE}/a": b"1", "s/b": b"2"}))
+    ((_, error),) = get([Archive(f"{server.url}/s.tgz", "x")]).failed
+    assert f"holds a folder {NOTE}" in str(error)
+    assert seen(tmp_path / "data") == {}
 
 
 def test_no_room(server, archives, get, tmp_path):

@@ -1,6 +1,7 @@
 """One file: never taken for whole when it is not, and never glued together from two."""
 
 import hashlib
+import http.client
 import random
 import resource
 from contextlib import contextmanager
@@ -168,6 +169,20 @@ def test_a_length_that_nobody_says(server, place):
     assert get(server, place, checksum=f"md5:{hashlib.md5(CONTENT).hexdigest()}") == CONTENT
 
 
+def test_a_length_that_is_said_of_the_rest_alone(server, place):
+    page = server.put("/file", CONTENT, is_chunked=True)
+    begin(server, place)
+    page.is_chunked, page.cuts = False, [5_000]
+    assert get(server, place) == CONTENT
+
+
+def test_a_version_that_cannot_be_sent_back_is_none(server, place):
+    server.put("/file", CONTENT, tag='"one\x01"')
+    begin(server, place)
+    assert get(server, place) == CONTENT
+    assert server.asked_of("/file") == [None, None]
+
+
 def test_a_wrong_checksum_throws_the_file_away(server, place):
     server.put("/file", OTHER)
     expected = hashlib.sha256(CONTENT).hexdigest()
@@ -206,6 +221,14 @@ def test_a_redirection_leads_to_http_alone(server, place, target):
     assert not place.exists()
 
 
+@pytest.mark.parametrize("target", ["http://[::1", "http://h:port/", f"http://{'a' * 70}.org"])
+def test_a_redirection_to_no_address(server, place, target):
+    server.put("/file", b"", statuses=[302], headers={"Location": target})
+    with pytest.raises(DownloadError, match="no address, or leads to one"):
+        get(server, place)
+    assert len(server.asked) == 1
+
+
 def test_a_redirection_is_followed(server, place):
     server.put("/file", b"", statuses=[302] * 9, headers={"Location": f"{server.url}/there"})
     server.put("/there", CONTENT)
@@ -239,8 +262,26 @@ def test_a_page_is_read_with_patience(server):
         read_page(f"{server.url}/none")
 
 
+@pytest.mark.parametrize("charset", ["klingon", "hex", "idna", "utf-8"])
+def test_a_page_in_an_encoding_that_is_none(server, monkeypatch, charset):
+    server.put("/index", "сессии".encode())
+    answer = http.client.HTTPMessage
+    monkeypatch.setattr(answer, "get_content_charset", lambda self: charset)
+    assert read_page(f"{server.url}/index") == "сессии"
+
+
 @pytest.mark.parametrize(
-    "url", ["/etc/passwd", "file:///etc/passwd", "ftp://host/x", "http://", ""]
+    "url",
+    [
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "ftp://host/x",
+        "http://",
+        "",
+        "http://127.0.0.1/a b",
+        "http://127.0.0.1/сессии",
+        "http://host:port/",
+    ],
 )
 def test_a_page_of_the_web_alone(url):
     with pytest.raises(DownloadError):

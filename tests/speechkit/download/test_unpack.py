@@ -77,6 +77,20 @@ def test_what_would_get_out_of_the_folder_or_is_no_file(folder, content, said):
     assert {each.name for each in folder.iterdir()} <= {"good"}
 
 
+@pytest.mark.parametrize(
+    ("name", "headers"),
+    [
+        ("a", {"mtime": "1e30"}),
+        ("a", {"mtime": "nan"}),
+        ("a", {"GNU.sparse.map": "a,b", "GNU.sparse.size": "5"}),
+        ("a/" * 3_000, {}),
+    ],
+)
+def test_numbers_that_are_none_and_folders_without_end(folder, name, headers):
+    with pytest.raises(DownloadError, match="the archive is broken"):
+        opened(member(name, pax_headers=headers), folder)
+
+
 def test_an_archive_that_swells(folder, monkeypatch):
     monkeypatch.setattr(unpacking, "SPARE_BYTES", 1 << 20)
     bomb = packed({"zeros": bytes(30 << 20)})
