@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from speechkit.cli.terminal import Ending, Keyboard, Studio, is_quit, level_of
+from speechkit.data.lock import locked
 from speechkit.data.recordings import RecordingFolder
 from speechkit.data.text import read_lines
 from speechkit.errors import DataError, DeviceError
@@ -27,10 +28,31 @@ def record_sentences(
     wanted = [each for each in wanted if each]
     if not wanted:
         raise DataError(f"{sentences}: holds no sentence", hint="write one on each line")
-    microphone = Microphone(device, sample_rate)
-    recordings = RecordingFolder(folder)
+    if speaker is not None:
+        speaker = _name(speaker)
     console = Console(stderr=True, highlight=False)
-    studio = Studio(microphone, Keyboard(), console)
+    studio = Studio(Microphone(device, sample_rate), Keyboard(), console)
+    with locked(
+        folder,
+        name=f"the folder of recordings {folder}",
+        busy="end that recording first, or record into another folder",
+        unwritable="name another folder",
+    ):
+        _record_into(folder, wanted, studio, speaker, seconds_limit)
+
+
+def _name(speaker: str) -> str:
+    name = " ".join(speaker.split())
+    if not name or not name.isprintable():
+        raise DataError(f"--speaker {speaker!r} is no name", hint="letters, digits and spaces")
+    return name
+
+
+def _record_into(
+    folder: Path, wanted: list[str], studio: Studio, speaker: str | None, seconds_limit: float
+) -> None:
+    console, microphone = studio.console, studio.microphone
+    recordings = RecordingFolder(folder)
     left = recordings.left(wanted, speaker)
     console.print(
         f"{len(wanted):,} sentences, {len(left):,} to record, with {microphone.name}", markup=False

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from speechkit.errors import DeviceError
 from speechkit.inference.microphone import Microphone, Recording, peak_decibels
 
 _COLUMNS = 30  # of the meter
@@ -27,10 +28,20 @@ class Keyboard:
     """Lines typed on standard input, waited for or not.
 
     It reads the descriptor itself: what Python's own buffer has taken, `select` cannot see.
+
+    Raises:
+        DeviceError: standard input is closed.
     """
 
     def __init__(self, descriptor: int | None = None) -> None:
-        self._descriptor = sys.stdin.fileno() if descriptor is None else descriptor
+        if descriptor is None:
+            if sys.stdin is None:  # as Python has it where the descriptor is closed
+                raise DeviceError(
+                    "nothing can be typed: standard input is closed",
+                    hint="give the command in a terminal",
+                )
+            descriptor = sys.stdin.fileno()
+        self._descriptor = descriptor
         self._is_terminal = os.isatty(self._descriptor)
         self._is_closed = False  # nothing more can be typed
         self._typed = b""

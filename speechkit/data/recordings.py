@@ -3,10 +3,12 @@
 The corpus `files` reads such a folder: `[corpus.train] use = "files"`, `path = "FOLDER"`.
 """
 
+import io
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from speechkit.data.files import telling_of_full_disks, written_whole
-from speechkit.errors import DataError
+from speechkit.data.text import read_lines
+from speechkit.errors import DataError, RunError
 
 METADATA = "metadata.jsonl"
 _AUDIO = "wavs"
@@ -50,16 +53,22 @@ class RecordingFolder:
         if not self._table.exists():
             return []
         rows = []
-        lines = self._table.read_text(encoding="utf-8").splitlines()
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(read_lines(self._table), 1):
+            if not line.strip():
+                continue
             try:
-                row = json.loads(line or "{}")
-                rows += [{**row, "text": row["text"], "file_name": row["file_name"]}] if row else []
-            except (ValueError, TypeError, KeyError):
+                row = json.loads(line)
+                is_one = all(isinstance(row[key], str) for key in ("file_name", "text"))
+                is_one &= isinstance(row.get("duration_seconds") or 0, int | float)
+            except (ValueError, TypeError, KeyError, AttributeError):
+                is_one = False
+            if not is_one:
                 raise DataError(
-                    f"{self._table}:{number}: not a recording's line: {line[:60]}",
-                    hint='each line is an object: {"file_name": "wavs/0001.wav", "text": "..."}',
-                ) from None
+                    f"{self._table}:{number}: not a recording's line: {line.strip()[:60]!r}",
+                    hint='each line is an object: {"file_name": "wavs/0001.wav", "text": "..."}; '
+                    "correct it, or delete it",
+                )
+            rows.append(row)
         return rows
 
     def left(self, sentences: Sequence[str], speaker: str | None) -> list[str]:
@@ -78,13 +87,20 @@ class RecordingFolder:
     ) -> Path:
         """Keep a recording: first its file, whole, then its line. Gives the file's path."""
         place = self.path / _AUDIO / f"{self._next():04d}.wav"
-        with written_whole(place) as beside:
-            soundfile.write(beside, samples, sample_rate, subtype="PCM_16", format="WAV")
+        content = io.BytesIO()  # since soundfile does not tell a full disk from other trouble
+        soundfile.write(content, samples, sample_rate, subtype="PCM_16", format="WAV")
+        with _kept_elsewhere(self.path), written_whole(place) as beside:
+            beside.write_bytes(content.getvalue())
         seconds = round(len(samples) / sample_rate, 4)
         row = {"file_name": f"{_AUDIO}/{place.name}", "text": text, "duration_seconds": seconds}
         if speaker:
             row["speaker"] = speaker
-        self._append(json.dumps(row, ensure_ascii=False))
+        try:
+            with _kept_elsewhere(self.path):
+                self._append(json.dumps(row, ensure_ascii=False))
+        except BaseException:
+            place.unlink(missing_ok=True)  # of which no line tells
+            raise
         self.rows.append(row)
         return place
 
@@ -94,10 +110,29 @@ class RecordingFolder:
         return max((int(name) for name in names if name.isdecimal()), default=0) + 1
 
     def _append(self, line: str) -> None:
-        with telling_of_full_disks(self._table), self._table.open("ab+") as file:
-            if file.seek(0, os.SEEK_END):
+        with telling_of_full_disks(self._table), self._table.open("ab+", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            if end:
                 file.seek(-1, os.SEEK_END)
                 line = line if file.read(1) == b"\n" else f"\n{line}"
-            file.write(f"{line}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())
+            left = memoryview(f"{line}\n".encode())
+            try:
+                while left:  # a disk that becomes full takes a part of it, and then raises
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except BaseException:
+                file.truncate(end)  # half a line would make all of the table unreadable
+                raise
+
+
+@contextmanager
+def _kept_elsewhere(folder: Path) -> Iterator[None]:
+    """A full disk is told with what helps here."""
+    try:
+        yield
+    except RunError as error:
+        raise DataError(
+            str(error),
+            hint="this recording is not kept, those before it are; free some space, or record into "
+            f"another folder than {folder}",
+        ) from error.__cause__

@@ -83,7 +83,7 @@ class Microphone:
     def __init__(self, device: str | None, sample_rate: int) -> None:
         self.sample_rate = sample_rate
         self._sounddevice = _sounddevice()
-        self._errors = (self._sounddevice.PortAudioError, ValueError)
+        self._errors = (self._sounddevice.PortAudioError, ValueError, OverflowError)
         found = self._found(device)
         self.name = str(found["name"])
         self._index = int(found["index"])

@@ -60,6 +60,7 @@ class FakeSounddevice(types.ModuleType):
             if len(inputs) != 1:
                 raise ValueError(f"No input device matching {device!r}")
         elif device is not None:
+            device.to_bytes(4)  # an OverflowError, as of the library's int
             inputs = [each for each in inputs if each["index"] == device]
             if not inputs:
                 raise self.PortAudioError(f"Error querying device {device}")

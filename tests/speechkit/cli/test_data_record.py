@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from speechkit import cli
 from speechkit.cli import record_sentences, terminal
 from speechkit.cli.terminal import Keyboard
+from speechkit.data.lock import locked
+from speechkit.errors import DeviceError
 
 TONE = (np.sin(np.arange(16_000) * 0.1) * 9_000).astype(np.int16)
 BLOCKS = np.split(TONE, 20)
@@ -125,6 +127,27 @@ def test_what_cannot_be_recorded_is_told_before_a_folder_is_made(say, tmp_path, 
     assert code == 2
     assert told.startswith("error: there is no microphone")
     assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\udcff", "a\x1b[31m"])
+def test_a_speaker_without_a_name(say, tmp_path, name):
+    code, told = say(options=["--speaker", name])
+    assert code == 2
+    assert f"error: --speaker {name!r} is no name" in told
+    assert not (tmp_path / "mine").exists()
+
+
+def test_two_at_once_do_not_record_into_one_folder(say, tmp_path):
+    with locked(tmp_path / "mine", name="it", busy="", unwritable=""):
+        code, told = say("q")
+    assert code == 2
+    assert f"the folder of recordings mine is in use by process {os.getpid()}" in told
+
+
+def test_without_an_input_nothing_can_be_typed(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(DeviceError, match="standard input is closed"):
+        Keyboard()
 
 
 def test_the_keyboard_gives_whole_lines_and_never_waits_for_one():

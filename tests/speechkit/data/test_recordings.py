@@ -1,6 +1,7 @@
 """A folder of one's own recordings is at every moment one that the corpus `files` reads."""
 
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from speechkit.data.store import prepare
 from speechkit.discovery import load_plugins
 from speechkit.errors import DataError
 
+TEXT_LIST = '{"file_name": "a.wav", "text": ["a"]}'
+LONG = '{"file_name": "a.wav", "text": "a", "duration_seconds": "long"}'
 SECOND = np.arange(16_000, dtype=np.int16)
 
 
@@ -60,9 +63,49 @@ def test_a_folder_of_another_kind_is_left_alone(tmp_path):
     with pytest.raises(DataError, match=r"has a metadata.csv"):
         RecordingFolder(tmp_path)
     (tmp_path / "metadata.csv").unlink()
-    for line in ('{"audio": "a.wav", "text": "a"}', "file_name,text", "[1]"):
+    for line in (
+        '{"audio": "a.wav", "text": "a"}',
+        "file_name,text",
+        "[1]",
+        "null",
+        '{"file_na',
+        TEXT_LIST,
+        LONG,
+    ):
         (tmp_path / METADATA).write_text(f'{{"file_name": "a.wav", "text": ""}}\n{line}\n')
         with pytest.raises(DataError, match=r"metadata.jsonl:2: not a recording's line"):
             RecordingFolder(tmp_path)
     with pytest.raises(DataError, match="cannot be made a folder"):
         RecordingFolder(tmp_path / METADATA)
+    (tmp_path / METADATA).write_bytes(b'{"file_name": "a.wav", "text": "\xe9"}\n')
+    with pytest.raises(DataError, match="cannot be read as text"):
+        RecordingFolder(tmp_path)
+    (tmp_path / METADATA).unlink()
+    (tmp_path / METADATA).mkdir()
+    with pytest.raises(DataError, match="cannot be read as text"):
+        RecordingFolder(tmp_path)
+
+
+def test_lines_end_where_lines_of_json_end(tmp_path):
+    RecordingFolder(tmp_path).add(SECOND, 16_000, "a", "anna\u2028b")
+    assert RecordingFolder(tmp_path).left(["a"], "anna\u2028b") == []
+
+
+@pytest.mark.parametrize("room", [20, 2_000])  # less than the line's, less than the recording's
+def test_a_disk_that_gets_full_leaves_what_was_there(tmp_path, room):
+    folder = RecordingFolder(tmp_path)
+    folder.add(SECOND[:100], 16_000, "a" * 1_000, None)
+    samples = SECOND[:100] if room == 20 else SECOND
+    limit = (tmp_path / METADATA).stat().st_size + room
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))  # it fails as a full disk does
+    try:
+        with pytest.raises(DataError, match="the disk is full") as told:
+            folder.add(samples, 16_000, "b", None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "this recording is not kept, those before it are" in told.value.hint
+    assert [each.name for each in (tmp_path / "wavs").iterdir()] == ["0001.wav"]
+    again = RecordingFolder(tmp_path)
+    assert again.rows == folder.rows
+    assert again.add(SECOND, 16_000, "b", None).name == "0002.wav"

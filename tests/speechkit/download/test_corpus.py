@@ -175,7 +175,7 @@ def test_after_many_failures_the_others_are_not_tried(server, get):
 def test_what_cannot_be_renamed_into_its_place_is_not_fetched(
     server, archives, get, tmp_path, make, said
 ):
-    shm = Path("/dev/shm")  # noqa: S108 - only to link to
+    shm = Path("/dev/shm")
     if "disk" in said and (not shm.is_dir() or shm.stat().st_dev == tmp_path.stat().st_dev):
         pytest.skip("no second disk here")
     (tmp_path / "data").mkdir()

@@ -45,7 +45,7 @@ def test_no_device_at_all(sounddevice):
             Microphone(asked, 16_000)
 
 
-@pytest.mark.parametrize("asked", ["usb", "7", "0"])
+@pytest.mark.parametrize("asked", ["usb", "7", "0", "9" * 30])
 def test_another_device_than_there_is_names_those(sounddevice, asked):
     with pytest.raises(DeviceError, match=f"--device {asked}: no such device") as caught:
         Microphone(asked, 16_000)
