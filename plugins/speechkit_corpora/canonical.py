@@ -133,7 +133,7 @@ def _shared(
     deciding = "id" if config.share_by == "utterance" else "speaker"
     known = deciding in dataset.column_names
     values: list[Any] = dataset[deciding][:] if known else [None]
-    if None in values:
+    if not all(each is not None and str(each).strip() for each in values):
         raise DataError(no_speaker(name), hint=BY_UTTERANCE)
     rows = in_share(
         dict(enumerate(values)), config.share, what=f"{config.share_by}s", where=Path(name)

@@ -11,6 +11,7 @@ The parts share no speaker, except that Mini LibriSpeech is taken from the large
 
 import difflib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from speechkit import DataError, Field, Speech
@@ -121,7 +122,11 @@ def _spoken(speaker: Path, root: Path, untold: list[str]) -> Iterator[Utterance]
         file = chapter / f"{speaker.name}-{chapter.name}.trans.txt"
         if not file.is_file():
             raise DataError(f"{chapter}: no {file.name}; {contents(chapter)}", hint=_AGAIN)
-        texts = dict(_line(line) for line in sorted(read_utf8(file)) if line.strip())
+        lines = sorted({_line(line) for line in read_utf8(file) if line.strip()})
+        texts = dict(lines)
+        if len(texts) < len(lines):
+            twice = next(one for (one, _), (other, _) in pairwise(lines) if one == other)
+            raise DataError(f"{file}: {twice} has two texts that differ", hint=_AGAIN)
         heard = recordings(chapter, ".flac")
         if silent := [each for each in texts if each not in heard]:
             raise DataError(

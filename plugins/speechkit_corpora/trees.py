@@ -124,6 +124,11 @@ def told_as_data_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(f"{error.filename}: {error.strerror}") from None
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{error.object!r}: a name in the corpus' folder that is not UTF-8",
+            hint="rename it, or leave it out of the folder",
+        ) from None
 
 
 def read_utf8(path: Path) -> list[str]:

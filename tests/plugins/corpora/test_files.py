@@ -420,7 +420,7 @@ def test_shares_part_speakers_or_utterances(files, tmp_path):
     assert both  # parts by utterance share speakers
 
 
-@pytest.mark.parametrize("speakers", [None, ["s1", None]])
+@pytest.mark.parametrize("speakers", [None, ["s1", None], ["s1", ""], ["s1", " "]])
 def test_a_share_of_speakers_needs_speakers(files, tmp_path, speakers):
     table = rows(["x", "y"])
     del table["speaker_id"]

@@ -151,6 +151,15 @@ def test_a_transcript_without_its_recording_is_told(tree):
         build(tree, parts=["train-clean-5"])
 
 
+def test_two_texts_of_one_recording_are_told(tree):
+    file = tree / "dev-clean-2" / "84" / "121550" / "84-121550.trans.txt"
+    file.write_text(file.read_text() * 2)
+    assert len(build(tree, parts=["dev-clean-2"])) == 1
+    file.write_text(file.read_text() + "84-121550-0000 ANOTHER\n")
+    with pytest.raises(DataError, match=r"trans.txt: 84-121550-0000 has two texts that differ"):
+        build(tree, parts=["dev-clean-2"])
+
+
 def test_a_chapter_without_transcripts_is_told(tree):
     (tree / "train-clean-5/1034/99/1034-99.trans.txt").unlink()
     with pytest.raises(DataError, match=r"99: no 1034-99\.trans\.txt; it holds 1034-99-0000\.flac"):
