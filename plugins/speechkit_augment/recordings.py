@@ -94,6 +94,7 @@ class Recordings:
                 read = np.roll(read, -int(where * len(read)), axis=0)
             if not len(read):
                 raise DataError(f"{name} holds no audio", hint="remove it")
+            _refuse_infinite(read, name)
             mono = np.resize(read.mean(axis=1), needed)
             return self._at_rate(mono, file.samplerate)[:samples]
 
@@ -124,7 +125,14 @@ def _mono(source: Path | io.BytesIO, name: str) -> tuple[Samples, int]:
         samples: Samples = file.read(dtype="float32", always_2d=True).mean(axis=1)
         if not samples.any():
             raise DataError(f"{name} is silent", hint="remove it")
+        _refuse_infinite(samples, name)
         return samples, file.samplerate
+
+
+def _refuse_infinite(samples: Samples, name: str) -> None:
+    # Mixed into speech, one would make the loss of a sound utterance no number.
+    if not np.isfinite(samples).all():
+        raise DataError(f"{name} has samples that are no finite numbers", hint="remove it")
 
 
 def _opened(source: Path | io.BytesIO, name: str) -> soundfile.SoundFile:

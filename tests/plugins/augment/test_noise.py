@@ -199,3 +199,13 @@ def test_gains_are_evenly_distributed_in_decibels(streams: Streams) -> None:
     changed, _, _ = gain(values, torch.ones(2000, dtype=torch.long), streams(range(2000)))
     shares = torch.histc(20 * (changed / 0.5).log10(), bins=4, min=-20, max=0) / 2000
     assert (shares - 0.25).abs().max() < 0.04
+
+
+def test_samples_that_are_no_numbers_are_told(tmp_path: Path) -> None:
+    wave = np.full(RATE, np.nan, dtype=np.float32)
+    soundfile.write(tmp_path / "odd.wav", wave, RATE, subtype="FLOAT")
+    recordings = Recordings(tmp_path, sample_rate=RATE)
+    with pytest.raises(DataError, match=r"odd\.wav has samples that are no finite numbers"):
+        recordings.part(0.0, 0.0, 100)
+    with pytest.raises(DataError, match=r"odd\.wav has samples that are no finite numbers"):
+        recordings.whole(0.0)
