@@ -518,11 +518,11 @@ class Pipeline:
             "model": sha256(self.folder / "model.safetensors"),
             "data": self._corpora.fingerprint(name),
             "bad_utterances": self.recipe.data.bad_utterances,
+            "precision": "fp32",  # bf16 flips letters of a model that is unsure
         }
         if folder.is_done(stage, inputs, place):
             return place
         store = self._corpora.store(name)
-        bf16 = use_bf16(self.recipe.train.precision, self.device)
         batches = ordered_batches(store.seconds, self.recipe.train.batch_seconds)
         with self.reporter.progress(f"scoring labels of {name}") as advance:
 
@@ -530,7 +530,7 @@ class Pipeline:
                 for done, indices in enumerate(batches, 1):
                     places = indices.tolist()
                     batch = make_batch(store, places, [[]] * len(store)).to(self.device)
-                    yield places, self._recogniser.emissions(batch.values, batch.lengths, bf16=bf16)
+                    yield places, self._recogniser.emissions(batch.values, batch.lengths)
                     advance(done, len(batches), "")
 
             save_emissions(place, made(), tuple(store.ids))

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from speechkit.cli.context import plugins_of
-from speechkit.device import choose_device, prepare_process, use_bf16
+from speechkit.device import choose_device, prepare_process
 from speechkit.errors import DataError, RunError
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
 from speechkit.recogniser import load_recogniser
@@ -25,7 +25,7 @@ def open_transcriber(
     component = plugins.find("decoder", decoder).component
     vocabulary = recogniser.units.vocabulary
     part = component.build(component.config(), vocabulary=vocabulary, language_model=None)
-    return Transcriber(recogniser, part, bf16=use_bf16("auto", chosen))
+    return Transcriber(recogniser, part)
 
 
 def transcribe_files(

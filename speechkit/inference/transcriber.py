@@ -19,10 +19,9 @@ _CONTEXT_SECONDS = 2.0  # on each side of a window, seen by the model and not ke
 class Transcriber:
     """A recogniser with a decoder."""
 
-    def __init__(self, recogniser: Recogniser, decoder: Decoder, *, bf16: bool = False) -> None:
+    def __init__(self, recogniser: Recogniser, decoder: Decoder) -> None:
         self.recogniser = recogniser.eval()
         self.decoder = decoder
-        self.bf16 = bf16
         self.device = recogniser.normalizer.mean.device
 
     def transcribe(self, samples: Samples, sample_rate: int, *, name: str = "audio") -> Hypothesis:
@@ -74,7 +73,7 @@ class Transcriber:
     def _emit(self, samples: Samples) -> Emissions:
         values: Tensor = torch.from_numpy(np.ascontiguousarray(samples))[None].to(self.device)
         lengths = torch.tensor([len(samples)], device=self.device)
-        return self.recogniser.emissions(values, lengths, bf16=self.bf16).cpu()
+        return self.recogniser.emissions(values, lengths).cpu()
 
 
 def read_and_transcribe(transcriber: Transcriber, file: str) -> tuple[Hypothesis, float]:
