@@ -65,7 +65,7 @@ def interval_told(row: Score) -> str:
             return f"{utterances}: too few for an interval"
         if not row.wer:
             return f"{utterances}: no error, and so no interval"
-        return f"{utterances}: too few errors for an interval"
+        return f"{utterances}: no interval: hardly an error, or hardly a word right"
     if row.interval == "speakers":
         return f"{utterances}: the interval speaks of others like them"
     if not row.speakers:
