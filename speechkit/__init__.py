@@ -32,6 +32,7 @@ from speechkit.interfaces import (
 
 if TYPE_CHECKING:
     from speechkit.ctc import CTCModel, ctc_loss, length_mask
+    from speechkit.dropout import Dropout
     from speechkit.recurrent import BidirectionalLSTM
 
 __version__ = "0.1.0"
@@ -49,6 +50,7 @@ __all__ = [
     "DeviceError",
     "Download",
     "DownloadError",
+    "Dropout",
     "Emissions",
     "FeatureExtractor",
     "Field",
@@ -73,6 +75,7 @@ __all__ = [
 _NEED_TORCH = {
     "BidirectionalLSTM": "speechkit.recurrent",
     "CTCModel": "speechkit.ctc",
+    "Dropout": "speechkit.dropout",
     "ctc_loss": "speechkit.ctc",
     "length_mask": "speechkit.ctc",
 }

@@ -11,8 +11,10 @@ which gives what packing gives (Hochreiter and Schmidhuber, 1997; Graves and Sch
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 from speechkit.ctc import length_mask
+from speechkit.dropout import Dropout
 
 
 class BidirectionalLSTM(nn.Module):
@@ -27,7 +29,7 @@ class BidirectionalLSTM(nn.Module):
         sizes = [inputs, *[2 * units] * (layers - 1)]
         self.ahead = nn.ModuleList(nn.LSTM(size, units, batch_first=True) for size in sizes)
         self.back = nn.ModuleList(nn.LSTM(size, units, batch_first=True) for size in sizes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, D), (B,) -> (B, T, 2 * units), 0 past a row's length; dropout between layers."""
@@ -39,8 +41,8 @@ class BidirectionalLSTM(nn.Module):
             if number:
                 values = self.dropout(values)
             forward, _ = ahead(values)
-            backward, _ = back(_taken(values, turn))
-            values = torch.cat([forward, _taken(backward, turn)], dim=-1)
+            backward, _ = back(_turned(values, turn))
+            values = torch.cat([forward, _turned(backward, turn)], dim=-1)
             values = torch.where(mask, values, 0.0)
         return values
 
@@ -51,5 +53,25 @@ def _reversal(lengths: Tensor, size: int) -> Tensor:
     return torch.where(places < lengths[:, None], lengths[:, None] - 1 - places, places)
 
 
-def _taken(values: Tensor, places: Tensor) -> Tensor:
-    return values.gather(1, places[..., None].expand_as(values))
+class _Turned(torch.autograd.Function):
+    """Rows with each frame at another place.
+
+    `gather` alone would do, but its gradient is a scatter, which adds up: slow, and not needed
+    here, since a reversal undone is the same reversal.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, values: Tensor, places: Tensor) -> Tensor:
+        ctx.save_for_backward(places)
+        return values.gather(1, places[..., None].expand_as(values))
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
+        (places,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return _turned(gradient, places), None
+
+
+def _turned(values: Tensor, places: Tensor) -> Tensor:
+    """(B, T, D), (B, T) of `_reversal` -> (B, T, D)."""
+    turned: Tensor = _Turned.apply(values, places)  # type: ignore[no-untyped-call]
+    return turned

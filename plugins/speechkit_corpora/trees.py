@@ -79,8 +79,11 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def recordings(folder: Path, suffix: str) -> dict[str, Path]:
-    """Name -> file of a folder's recordings, by name; the suffix in any case, no hidden files."""
-    files = [each for each in folder.iterdir() if each.name[0] != "."]
+    """Name -> file of a folder's recordings, by name; the suffix in any case.
+
+    Hidden files and links to nothing are no recordings.
+    """
+    files = [each for each in folder.iterdir() if each.name[0] != "." and each.is_file()]
     found = {each.stem: each for each in files if each.suffix.lower() == suffix}
     return dict(sorted(found.items()))
 

@@ -9,7 +9,7 @@ Axes: B utterances, T frames, D features, C channels, V labels.
 import torch
 from torch import Tensor, nn
 
-from speechkit import BidirectionalLSTM, Config, CTCModel, Field, ctc_loss, length_mask
+from speechkit import BidirectionalLSTM, Config, CTCModel, Dropout, Field, ctc_loss, length_mask
 
 _KERNELS = ((11, 41), (11, 21), (11, 21))  # frames by features
 _STRIDES = ((2, 2), (1, 2), (1, 2))
@@ -57,7 +57,7 @@ class N2BLSTM(CTCModel):
         )
         wide = 2 * config.units
         self.hidden = nn.Linear(wide, wide)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(wide, num_labels)
         for parameter in self.parameters():
             if parameter.dim() > 1:

@@ -4,7 +4,9 @@ What differs from the Transformer of Vaswani et al. (2017): layer norm stands be
 positions are rotary (Su et al., 2021); each layer may have a depthwise-convolution module (from
 the Conformer, Gulati et al., 2020, with layer norm in place of batch norm, so that neither the
 batch nor padding changes a row); layers may be dropped whole in training (stochastic depth,
-Huang et al., 2016); CTC losses on middle layers may train the lower ones (Lee and Watanabe, 2021).
+Huang et al., 2016); CTC losses on middle layers may train the lower ones (Lee and Watanabe,
+2021); middle layers may run at half the frame rate (Squeezeformer's temporal U-Net, Kim et al.,
+2022).
 
 Axes: B utterances, T frames, D features, C channels, H heads, K features a head, V labels.
 """
@@ -17,7 +19,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechkit import Config, CTCModel, Field, ctc_loss, length_mask
+from speechkit import Config, CTCModel, Dropout, Field, ctc_loss, length_mask
 
 
 class N2Config(Config):
@@ -26,12 +28,19 @@ class N2Config(Config):
     dim: int = Field(192, gt=0, description="channels of the encoder")
     layers: int = Field(10, gt=0, description="encoder layers")
     heads: int = Field(4, gt=0, description="attention heads")
-    attention: bool = Field(default=True, description="self-attention in each layer")
+    attention: bool | tuple[int, ...] = Field(
+        default=True,
+        description="self-attention in each layer; or the layers, from 1, that have it: on CPUs it "
+        "costs as much as all the rest",
+    )
     feedforward: int = Field(4, gt=0, description="width of the feed-forward module, times dim")
     convolution: int = Field(
         31,
         ge=0,
         description="frames the depthwise convolution of each layer sees; 0: no such module",
+    )
+    halved: tuple[int, int] | None = Field(
+        None, description="first and last of the layers that run at half the frame rate: faster"
     )
     subsampling_channels: int = Field(32, gt=0, description="of the convolutions at the input")
     dropout: float = Field(0.1, ge=0, lt=1, description="of every module's output")
@@ -54,11 +63,28 @@ class N2Config(Config):
             raise ValueError(
                 f"convolution ({self.convolution}) must be odd, to have a middle frame"
             )
-        if not self.attention and not self.convolution:
+        if not self.attending and not self.convolution:
             raise ValueError("without attention and convolution a frame sees no other frame")
+        if bad := [each for each in self.attending if not 1 <= each <= self.layers]:
+            raise ValueError(f"layers with attention are among 1 to {self.layers}, not {bad}")
         if bad := [each for each in self.intermediate if not 1 <= each < self.layers]:
             raise ValueError(f"intermediate layers are 1 to {self.layers - 1}, not {bad}")
+        if self.halved:
+            first, last = self.halved
+            if not 1 <= first <= last <= self.layers:
+                raise ValueError(
+                    f"halved ({first}, {last}): the first and the last of layers 1 to {self.layers}"
+                )
+            if bad := [each for each in self.intermediate if first <= each < last]:
+                raise ValueError(f"intermediate layers {bad} are halved: too few frames for CTC")
         return self
+
+    @property
+    def attending(self) -> tuple[int, ...]:
+        """The layers that have attention."""
+        if isinstance(self.attention, bool):
+            return tuple(range(1, self.layers + 1)) if self.attention else ()
+        return self.attention
 
 
 class N2(CTCModel):
@@ -70,11 +96,9 @@ class N2(CTCModel):
         super().__init__()
         self.config = config
         self.subsample = Subsampling(num_features, config.subsampling_channels, config.dim)
-        self.dropout = nn.Dropout(config.dropout)
-        self.layers = nn.ModuleList(
-            Layer(config, drop=config.layer_drop * number / config.layers)
-            for number in range(1, config.layers + 1)
-        )
+        self.dropout = Dropout(config.dropout)
+        self.layers = nn.ModuleList(Layer(config, number) for number in range(1, config.layers + 1))
+        self.halving = Halving(config.dim) if config.halved else None
         self.norm = nn.LayerNorm(config.dim)
         self.head = nn.Linear(config.dim, num_labels)
 
@@ -89,9 +113,9 @@ class N2(CTCModel):
         """CTC of the last layer, and with a weight that of the intermediate ones: (B,) each."""
         after = (*self.config.intermediate, self.config.layers)
         outputs, frames = self.encode(features, lengths, after=after)
-        *middle, last = (
+        *middle, last = [
             ctc_loss(self.log_probs(each), frames, labels, label_lengths) for each in outputs
-        )
+        ]
         if not middle:
             return {"loss": last}
         weight = self.config.intermediate_weight
@@ -104,14 +128,27 @@ class N2(CTCModel):
         """Outputs (B, T', C) after the layers numbered `after`, and (B,) frames."""
         hidden, frames = self.subsample(features, lengths)
         hidden = self.dropout(hidden)
-        mask = length_mask(frames, hidden.shape[1])
-        turns = rotations(hidden.shape[1], self.config.dim // self.config.heads, hidden.device)
+        first, last = self.config.halved or (0, 0)
+        whole = hidden
+        place = self._place(frames, hidden)
         outputs = []
         for number, layer in enumerate(self.layers, 1):
-            hidden = layer(hidden, mask, turns)
+            if self.halving and number == first:
+                whole, hidden = hidden, self.halving.join(hidden, place[0])
+                place = self._place((frames + 1) // 2, hidden)
+            hidden = layer(hidden, *place)
+            if self.halving and number == last:
+                hidden = whole + self.halving.part(hidden, whole.shape[1])
+                place = self._place(frames, hidden)
             if number in after:
                 outputs.append(hidden)
         return outputs, frames
+
+    def _place(self, frames: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """What layers are told of (B, T, C): (B, T) true within rows, rotations of positions."""
+        size = hidden.shape[1]
+        turns = rotations(size, self.config.dim // self.config.heads, hidden.device)
+        return length_mask(frames, size), turns
 
     def log_probs(self, hidden: Tensor) -> Tensor:
         """(B, T', C) -> (B, T', V). The one head serves all layers."""
@@ -154,18 +191,40 @@ class Subsampling(nn.Module):
         return hidden * length_mask(lengths, hidden.shape[2])[:, None, :, None], lengths
 
 
+class Halving(nn.Module):
+    """Pairs of frames made one, and each one made two again."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.joined = nn.Linear(2 * dim, dim)
+        self.parted = nn.Linear(dim, 2 * dim)
+
+    def join(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """(B, T, C), (B, T) true within rows -> (B, ceil(T / 2), C)."""
+        hidden = functional.pad(hidden * mask[..., None], (0, 0, 0, hidden.shape[1] % 2))
+        rows, frames, dim = hidden.shape
+        joined: Tensor = self.joined(hidden.reshape(rows, frames // 2, 2 * dim))
+        return joined
+
+    def part(self, hidden: Tensor, frames: int) -> Tensor:
+        """(B, T, C) -> (B, frames, C), the last of 2 T dropped where `frames` is odd."""
+        parted: Tensor = self.parted(hidden).unflatten(2, (2, -1)).flatten(1, 2)
+        return parted[:, :frames]
+
+
 class Layer(nn.Module):
     """Attention, convolution and feed-forward modules, each added to what it read."""
 
-    def __init__(self, config: N2Config, *, drop: float) -> None:
+    def __init__(self, config: N2Config, number: int) -> None:
         super().__init__()
         residual = partial(Residual, config.dim, dropout=config.dropout)
-        self.attend = residual(Attention(config.dim, config.heads)) if config.attention else None
+        attends = number in config.attending
+        self.attend = residual(Attention(config.dim, config.heads)) if attends else None
         self.convolve = (
             residual(Convolution(config.dim, config.convolution)) if config.convolution else None
         )
         self.feed = residual(FeedForward(config.dim, config.feedforward * config.dim))
-        self.drop = drop
+        self.drop = config.layer_drop * number / config.layers
 
     def forward(self, hidden: Tensor, mask: Tensor, turns: Tensor) -> Tensor:
         """(B, T, C), (B, T) true within rows, rotations of the positions -> (B, T, C)."""
@@ -186,7 +245,7 @@ class Residual(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.module = module
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor, *given: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
@@ -226,9 +285,20 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, seen: Tensor) -> Tenso
             queries, keys, values, attn_mask=seen
         )
         return fused
-    scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-1, -2)
-    weights: Tensor = scores.masked_fill(~seen, -torch.inf).softmax(-1)
-    return weights.to(values.dtype) @ values
+    # What is not seen is added as -inf by the product itself, and the softmax stays in the
+    # products' precision (its sums do not): passes over T x T numbers take most of the time.
+    rows, frames = queries.shape[0] * queries.shape[1], queries.shape[2]
+    unseen = torch.zeros_like(seen, dtype=queries.dtype).masked_fill(~seen, -torch.inf)
+    unseen = unseen.expand(-1, queries.shape[1], frames, -1).reshape(rows, frames, frames)
+    scores = torch.baddbmm(
+        unseen,
+        queries.flatten(0, 1),
+        keys.flatten(0, 1).transpose(1, 2),
+        alpha=queries.shape[-1] ** -0.5,
+    )
+    with torch.autocast("cpu", enabled=False):
+        weights = scores.softmax(-1)
+    return (weights @ values.flatten(0, 1)).view_as(values)
 
 
 def rotations(frames: int, dim: int, device: torch.device) -> Tensor:

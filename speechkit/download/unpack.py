@@ -5,6 +5,7 @@ without, and most of what archives were made to do harm with goes through links.
 """
 
 import bz2
+import errno
 import gzip
 import lzma
 import tarfile
@@ -41,6 +42,11 @@ def unpack(archive: Path, folder: Path, *, stop: Event) -> None:
             limit = MOST_GROWTH * archive.stat().st_size + SPARE_BYTES
             _unpack(_Measured(stream, limit), folder, limit, stop)
     except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EIO:  # not the archive's trouble
+            raise DownloadError(
+                f"{archive} cannot be unpacked: {error.strerror}",
+                hint="see to the disk, and give the same command again",
+            ) from None
         raise _broken(str(error) or type(error).__name__) from None
     # What tarfile gives for numbers that are none, dates that are none, and folders in folders.
     except (ValueError, OverflowError, RecursionError) as error:

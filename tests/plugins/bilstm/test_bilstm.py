@@ -38,10 +38,16 @@ def test_equal_to_a_packed_bidirectional_lstm():
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
                 weight = getattr(theirs, f"{name}_l{layer}{suffix}")
                 getattr(part[layer], f"{name}_l0").data.copy_(weight.data)
-    values, lengths = torch.randn(3, 9, 5), torch.tensor([9, 4, 1])
+    values, lengths = torch.randn(3, 9, 5, requires_grad=True), torch.tensor([9, 4, 1])
     packed = pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False)
     expected, _ = pad_packed_sequence(theirs(packed)[0], batch_first=True)
-    assert torch.allclose(ours(values, lengths), expected, atol=1e-6)
+    found = ours(values, lengths)
+    assert torch.allclose(found, expected, atol=1e-6)
+
+    upstream = torch.randn(found.shape)
+    (wanted,) = torch.autograd.grad(expected, values, upstream)
+    (gradient,) = torch.autograd.grad(found, values, upstream)
+    assert torch.allclose(gradient, wanted, atol=1e-6)
 
 
 @settings(max_examples=20, deadline=None)

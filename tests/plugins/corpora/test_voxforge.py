@@ -171,6 +171,14 @@ def test_a_prompt_with_a_lost_letter_is_left_out(tmp_path, caplog):
     assert told(caplog) == [f"{tmp_path}: left out prompts with lost letters: 1 ({ANNA}/ru_0002)"]
 
 
+def test_a_link_to_nothing_is_no_recording(tmp_path, caplog):
+    wav = session(tmp_path, ANNA) / "wav"
+    (wav / "ru_0002.wav").unlink()
+    (wav / "ru_0002.wav").symlink_to(tmp_path / "gone.wav")
+    assert build(tmp_path)["id"][:] == [f"{ANNA}/ru_0001"]
+    assert told(caplog) == [f"{tmp_path}: left out prompts without a recording: 1 ({ANNA}/ru_0002)"]
+
+
 def test_prompts_that_one_file_lacks_are_in_the_other(tmp_path):
     folder = session(tmp_path, ANNA)
     (folder / "etc/prompts-original").write_text("ru_0001 Над этой машиной\n")

@@ -21,7 +21,9 @@ def model(**changes) -> N2:
 @given(
     st.lists(st.integers(0, 70), min_size=1, max_size=5),
     st.integers(0, 30),
-    st.sampled_from([{}, {"attention": False}, {"convolution": 0}]),
+    st.sampled_from(
+        [{}, {"attention": False}, {"convolution": 0}, {"attention": (2,)}, {"halved": (2, 2)}]
+    ),
 )
 def test_batched_equals_one_by_one_whatever_the_padding(lengths, extra, changes):
     net = model(**changes)
@@ -43,6 +45,21 @@ def test_batched_equals_one_by_one_whatever_the_padding(lengths, extra, changes)
 def test_probabilities_sum_to_one():
     log_probs, _ = model()(torch.randn(2, 40, 12), torch.tensor([40, 13]))
     assert torch.allclose(log_probs.exp().sum(-1), torch.ones(2, 10), atol=1e-5)
+
+
+def test_attention_can_be_in_some_layers_alone():
+    attending = [layer.attend is not None for layer in model(layers=3, attention=(1, 3)).layers]
+    assert attending == [True, False, True]
+
+
+def test_halved_layers_see_half_the_frames():
+    net = model(layers=4, halved=(2, 3))
+    seen = []
+    for layer in net.layers:
+        layer.register_forward_hook(lambda _, given, made: seen.append(made.shape[1]))
+    log_probs, frames = net(torch.randn(1, 4 * 9, 12), torch.tensor([4 * 9]))
+    assert seen == [9, 5, 5, 9]
+    assert log_probs.shape[1] == frames == 9
 
 
 def test_training_attends_as_evaluation_does():
@@ -93,7 +110,11 @@ def test_sizes_from_three_to_thirty_million(changes, low, high):
         ({"dim": 15}, r"dim \(15\) must be heads \(2\) times an even number"),
         ({"convolution": 4}, "must be odd"),
         ({"convolution": 0, "attention": False}, "sees no other frame"),
+        ({"convolution": 0, "attention": ()}, "sees no other frame"),
+        ({"attention": (0, 3)}, r"attention are among 1 to 2, not \[0, 3\]"),
         ({"intermediate": (2,)}, "intermediate layers are 1 to 1"),
+        ({"halved": (2, 3)}, r"halved \(2, 3\): the first and the last of layers 1 to 2"),
+        ({"halved": (1, 2), "intermediate": (1,)}, r"intermediate layers \[1\] are halved"),
     ],
 )
 def test_impossible_settings_are_refused(changes, message):

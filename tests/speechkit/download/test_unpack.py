@@ -1,5 +1,6 @@
 """Archives that are broken, or made to do harm."""
 
+import errno
 import gzip
 import io
 import random
@@ -195,3 +196,12 @@ def test_it_stops_when_nobody_wants_it(folder):
     stop.set()
     with pytest.raises(StoppedError):
         unpack(archive, folder, stop=stop)
+
+
+def test_a_disk_that_fails_is_not_a_broken_archive(folder, monkeypatch):
+    def failing(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(gzip.GzipFile, "read", failing)
+    with pytest.raises(DownloadError, match=r"archive cannot be unpacked: Input/output error"):
+        opened(packed(FILES, "w:gz"), folder)
