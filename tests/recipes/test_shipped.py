@@ -60,6 +60,13 @@ def limited(*tests: str) -> list[str]:
             marks=needs_data,
         ),
         pytest.param(
+            "mini_librispeech",
+            None,
+            limited("librispeech", "ljspeech"),
+            {"validation", "librispeech", "ljspeech"},
+            marks=needs_data,
+        ),
+        pytest.param(
             "ru_bilstm",
             "local",
             [*limited("voxforge"), "train.curriculum=[]"],
@@ -86,7 +93,8 @@ def test_a_recipe_runs_to_its_scores(recipe, profile, settings, tests, tmp_path,
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "datasets"))
     file = str(RECIPES / f"{recipe}.toml")
     overrides = [f"--set={each}" for each in (*LITTLE, *settings)]
-    speechkit("run", file, "--profile", profile, "--run=small", *overrides)
+    profiles = ["--profile", profile] if profile else []
+    speechkit("run", file, *profiles, "--run=small", *overrides)
     rows = json.loads((tmp_path / "runs/small/scores.json").read_text())
     assert {each["test"] for each in rows} == tests
     assert all(each["utterances"] and each["words"] for each in rows)
