@@ -273,6 +273,46 @@ def test_patience_counts_validations_without_a_better_one(house, monkeypatch, be
     assert [each["kind"] for each in logged].count("validation") == epochs
 
 
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_a_batch_that_is_not_finite_is_left_out(house, monkeypatch, what):
+    spoil_losses(monkeypatch, what, steps={2})
+    written = io.StringIO()
+    pipeline(house, console=Console(file=written, width=200)).run()
+    told = [line for line in written.getvalue().splitlines() if "not finite" in line]
+    assert len(told) == 1
+    assert "loss or gradient not finite with train-" in told[0]
+    assert told[0].endswith("the batch is left out")
+    assert all(each.isfinite().all() for each in weights(house).values())
+
+
+def test_too_many_batches_that_are_not_finite_end_the_training(house, monkeypatch):
+    spoil_losses(monkeypatch, "loss", steps=range(1, 99))
+    with pytest.raises(RunError, match="and in the 19 batches before") as told:
+        pipeline(house, "train.epochs=9").run()
+    assert "lower train.learning_rate" in told.value.hint
+
+
+def spoil_losses(monkeypatch, what, steps):
+    make = loop.Training._losses
+
+    def losses(self, *given):
+        found, *rest = make(self, *given)
+        if self.position.step in steps and what == "loss":
+            found = {"loss": found["loss"] * torch.nan}
+        elif self.position.step in steps:
+            found["loss"].register_hook(lambda gradient: gradient * torch.nan)
+        return found, *rest
+
+    monkeypatch.setattr(loop.Training, "_losses", losses)
+
+
+def test_matrices_decay_and_vectors_do_not():
+    layer = torch.nn.Linear(3, 2)
+    decaying, others = loop._groups(layer, 0.1)
+    assert decaying == {"params": [layer.weight], "weight_decay": 0.1}
+    assert others == {"params": [layer.bias], "weight_decay": 0.0}
+
+
 def test_a_curriculum_begins_with_short_transcripts(house, monkeypatch):
     learnt: dict[int, int] = {}
     learn = loop.Training._step

@@ -95,6 +95,16 @@ def test_recordings_are_resampled(tmp_path: Path) -> None:
     assert np.abs(np.fft.rfft(part)).argmax() == 500
 
 
+def test_a_part_of_another_rate_is_one_piece(tmp_path: Path) -> None:
+    rising = np.linspace(0, 0.9, 3 * 12_000)
+    soundfile.write(tmp_path / "rising.wav", rising, 3 * RATE, subtype="FLOAT")
+    recordings = Recordings(tmp_path, sample_rate=RATE)
+    for where in (0.0, 0.5, 0.999):
+        part = recordings.part(0.0, where, 8000)[50:-50]  # the filter's edges aside
+        assert (np.diff(part) > 0).all()
+        assert part[0] == pytest.approx(0.9 * (4000 * where + 50) / 12_000, abs=1e-3)
+
+
 def test_every_recording_is_used_and_what_is_none_is_not(folder: Path) -> None:
     recordings = Recordings(folder, sample_rate=RATE)
     assert [path.name for path in recordings._files] == ["long.wav", "loud.ogg", "short.flac"]

@@ -47,6 +47,14 @@ def test_probabilities_sum_to_one():
     assert torch.allclose(log_probs.exp().sum(-1), torch.ones(2, 10), atol=1e-5)
 
 
+def test_emissions_are_of_the_last_layer():
+    net = model()
+    features, lengths = torch.randn(1, 40, 12), torch.tensor([40])
+    before, _ = net(features, lengths)
+    torch.nn.init.zeros_(net.layers[-1].feed.module.down.weight)
+    assert not torch.allclose(net(features, lengths)[0], before)
+
+
 def test_attention_can_be_in_some_layers_alone():
     attending = [layer.attend is not None for layer in model(layers=3, attention=(1, 3)).layers]
     assert attending == [True, False, True]
@@ -56,10 +64,20 @@ def test_halved_layers_see_half_the_frames():
     net = model(layers=4, halved=(2, 3))
     seen = []
     for layer in net.layers:
-        layer.register_forward_hook(lambda _, given, made: seen.append(made.shape[1]))
-    log_probs, frames = net(torch.randn(1, 4 * 9, 12), torch.tensor([4 * 9]))
-    assert seen == [9, 5, 5, 9]
-    assert log_probs.shape[1] == frames == 9
+        layer.register_forward_hook(lambda _, given, __: seen.append(given[1].sum(1).tolist()))
+    log_probs, frames = net(torch.randn(2, 4 * 9, 12), torch.tensor([4 * 9, 4 * 5]))
+    assert seen == [[9, 5], [5, 3], [5, 3], [9, 5]]
+    assert log_probs.shape[1] == 9
+    assert frames.tolist() == [9, 5]
+
+
+def test_what_halved_layers_give_is_added_to_what_they_read():
+    net = model(layers=2, halved=(2, 2))
+    torch.nn.init.zeros_(net.halving.parted.weight)
+    torch.nn.init.zeros_(net.halving.parted.bias)
+    features, lengths = torch.randn(1, 40, 12), torch.tensor([40])
+    (read, given), _ = net.encode(features, lengths, after=(1, 2))
+    assert torch.equal(given, read)
 
 
 def test_training_attends_as_evaluation_does():

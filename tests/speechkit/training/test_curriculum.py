@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from speechkit.settings import TrainSettings
 from speechkit.training.curriculum import batches_of
 
-LABELS = np.arange(10, 110)
+LABELS = np.random.default_rng(0).permutation(np.arange(10, 110))
 SECONDS = LABELS / 14
 SHORT = {"epochs": 2, "max_labels": 40, "batch_seconds": 6.0}
 LONGER = {"epochs": 1, "max_labels": 80}
@@ -34,7 +34,7 @@ def all_of(batches: list[list[int]]) -> set[int]:
 )
 def test_the_first_epochs_take_short_transcripts_in_their_own_batches(epoch, longest, seconds):
     batches = taken(epoch, curriculum=[SHORT, LONGER])
-    assert all_of(batches) == set(np.arange(longest - 9))
+    assert all_of(batches) == set(np.flatnonzero(longest >= LABELS))
     fullest = max(SECONDS[each].max() * len(each) for each in batches)
     assert seconds / 2 < fullest <= seconds
 
@@ -47,9 +47,10 @@ def test_a_batch_has_no_more_utterances_than_it_may():
 
 
 def test_a_fixed_order_is_that_of_the_corpus_every_epoch():
-    first = taken(0, order="fixed", batch_utterances=7)
+    first = taken(0, order="fixed", batch_utterances=2)
     assert list(chain.from_iterable(first)) == list(range(100))
-    assert taken(5, order="fixed", batch_utterances=7) == first
+    assert max(map(len, first)) == 2
+    assert taken(5, order="fixed", batch_utterances=2) == first
     assert list(chain.from_iterable(taken(5))) != list(range(100))
 
 
