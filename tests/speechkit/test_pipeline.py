@@ -256,7 +256,7 @@ def test_a_stopped_training_ends_with_the_weights_of_one_that_was_not(house, mon
     assert logged[0] == logged[1]
 
 
-@pytest.mark.parametrize(("best_by", "epochs"), [("loss", 5), ("wer", 6)])
+@pytest.mark.parametrize(("best_by", "epochs"), [("loss", 4), ("wer", 6)])
 def test_patience_counts_validations_without_a_better_one(house, monkeypatch, best_by, epochs):
     found = iter([(3.0, 0.5), (1.0, 0.9), (2.0, 0.9), (2.0, 0.4), (2.0, 0.9), (2.0, 0.9)])
     monkeypatch.setattr(
@@ -267,7 +267,7 @@ def test_patience_counts_validations_without_a_better_one(house, monkeypatch, be
         "train.epochs=9",
         f"train.best_by={best_by}",
         "train.patience=2",
-        "train.patience_from=4",
+        "train.patience_from=3",
     ).run()
     logged = lines(house / "runs/tones/metrics.jsonl")
     assert [each["kind"] for each in logged].count("validation") == epochs
