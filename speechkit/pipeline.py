@@ -24,13 +24,14 @@ from speechkit.data.files import (
     cache_folder,
     folder_written_whole,
     sha256,
+    stamp,
     telling_of_full_disks,
     write_json,
     written_whole,
 )
 from speechkit.data.look import frames_needed
 from speechkit.data.store import Store
-from speechkit.data.text import TextRules, read_lines
+from speechkit.data.text import TextRules, read_lines, text_file
 from speechkit.decoding.decode import decode
 from speechkit.decoding.emissions import StoredEmissions, load_emissions, save_emissions
 from speechkit.decoding.tune import Tunable, told, tune
@@ -429,7 +430,7 @@ class Pipeline:
         uses_train = recipe.lm_settings.train_text and recipe.train_corpus is not None
         return {
             "lm": recipe.lm.described(),
-            "text": [_stamp(_text_file(file)) for file in recipe.lm_settings.text],
+            "text": [stamp(text_file(file)) for file in recipe.lm_settings.text],
             "rules": recipe.text.model_dump(mode="json"),
             "train": self._corpora.fingerprint(TRAIN) if uses_train else None,
         }
@@ -563,18 +564,6 @@ def _check_whole(stored: StoredEmissions, place: Path, count: int) -> None:
         raise RunError(
             f"{place} holds {len(stored)} utterances, the corpus {count}", hint=f"delete {place}"
         )
-
-
-def _text_file(file: Path) -> Path:
-    if file.is_file():
-        return file
-    raise DataError(f"{file}: no such text file", hint="[lm] text names files, plain or .gz")
-
-
-def _stamp(file: Path) -> list[int | str]:
-    """Changes when the file does."""
-    status = file.stat()
-    return [str(file.resolve()), status.st_size, status.st_mtime_ns]
 
 
 def _empty(folder: Path) -> None:
