@@ -100,18 +100,16 @@ class Audit:
             scored = _listed([each.parts[1] for each in grave])
             known = _listed([f"{_NOUNS[each.kind]} in {each.parts[0]}" for each in grave])
             return f"Error rates of {scored} will look better than they are: {known}."
-        if not any(name != "train" for name in self.parts):
+        if self.parts.keys() <= {"train"}:
             return "Nothing is scored, so nothing can leak."
-        sources = [
-            *(["train"] if "train" in self.parts else []),
-            *(["LM text"] * bool(self.lm_text)),
-        ]
+        sources = [name for name in ("train",) if name in self.parts]
+        sources += ["the LM text"] if self.lm_text else []
         if not sources:
-            return "There is no training part and no LM text to leak from."
-        seen = f"{_listed(sources)} and what is scored"
+            return "There is no training part and no LM text that what is scored could be in."
+        known = " or ".join(sources)
         if leaks:
-            return f"Little is shared by {seen}: see below; it hardly changes the error rates."
-        return f"No leak found between {seen}."
+            return f"Some of what is scored is in {known}: too little to change error rates much."
+        return f"No leak found: what is scored is not in {known}."
 
     def _on_unknown_speakers(self) -> list[str]:
         unknown = [name for name, part in self.parts.items() if not part.speakers]
@@ -156,10 +154,13 @@ def finding_from(row: dict[str, Any]) -> Finding:
 
 
 def ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The gravest first; leaks before the rest; else as they were found."""
-    return tuple(
-        sorted(findings, key=lambda each: (SEVERITIES.index(each.severity), not each.is_leak))
-    )
+    """The gravest first, leaks before the rest, one kind after the other."""
+    kinds = list(dict.fromkeys(each.kind for each in findings))
+
+    def rank(each: Finding) -> tuple[int, bool, int]:
+        return SEVERITIES.index(each.severity), not each.is_leak, kinds.index(each.kind)
+
+    return tuple(sorted(findings, key=rank))
 
 
 def _listed(words: Sequence[str]) -> str:

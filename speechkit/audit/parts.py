@@ -17,7 +17,7 @@ from speechkit.data.store import Store
 _EXAMPLES = 5
 _CHARACTERS = 8  # outside the alphabet, that are shown
 _LONG = 40  # characters: shorter texts are alike in length by chance
-_PILE = 5.0  # times as many texts of the greatest length as of those a little shorter
+_PILE, _NEAR = 5.0, 0.75  # times as many as of one of the lengths from that share of it on
 _CUT_TEXTS = 3  # fewer than this may have happened by chance
 _REPEATED_SHARE = 0.1
 
@@ -227,12 +227,12 @@ def _cut_words(texts: Sequence[str], words: Counter[str]) -> tuple[float, list[i
 
 def _pile(texts: Sequence[str]) -> list[int]:
     """Texts of exactly the greatest length, where they are many more than those a bit shorter."""
-    lengths = np.array([len(text) for text in texts])
-    longest = int(lengths.max())
-    near = int(((lengths >= 0.9 * longest) & (lengths < longest)).sum())
-    places = np.flatnonzero(lengths == longest)
+    counts = Counter(map(len, texts))
+    longest = max(counts)
+    places = [place for place, text in enumerate(texts) if len(text) == longest]
     different = len({texts[place] for place in places})  # one prompt may be read by many
-    usual = near / max(1.0, 0.1 * longest)
+    near = [count for length, count in counts.items() if _NEAR * longest <= length < longest]
+    usual = sum(near) / len(near) if near else 1.0
     if longest < _LONG or different < _CUT_TEXTS or different < _PILE * usual:
         return []
-    return places.tolist()
+    return places

@@ -92,7 +92,8 @@ def _joined(first: Ints, second: Ints, ahead: int) -> Ints:
 
 
 def _distinct(values: Ints) -> Ints:
-    return np.unique(values[values > 0])
+    distinct: Ints = np.unique(values[values > 0])
+    return distinct
 
 
 def _numbered(values: Ints, known: Ints) -> Ints:
