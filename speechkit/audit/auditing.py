@@ -26,7 +26,8 @@ def audit(corpora: Corpora, reporter: Reporter, *, lm_text: Sequence[Path]) -> A
 
     Nothing is changed. The parts are prepared as a run prepares them, and no audio is read beyond
     that. What is found is kept in the cache: of data that have not changed only fingerprints are
-    taken.
+    taken. Else it costs, on one slow core, 0.1 ms an utterance and about 1.5 s for each million
+    words of LM text.
 
     Args:
         corpora: the recipe's speech.
