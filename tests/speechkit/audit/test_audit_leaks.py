@@ -36,11 +36,12 @@ def test_parts_that_share_nothing(part, tmp_path):
 def test_speakers(part):
     parts = {
         "train": part(["a", "b", "c"], ["Anna", "ivan ", "maria"]),
-        "validation": part(["d", "e"], ["olga", ""]),
+        "validation": part(["d", "e"], ["olga", "maria"]),
         "radio": part(["f", "g", "h", "i"], ["anna", "anna", "Ivan", "olga"]),
     }
     shared = found(parts)
     assert brief(shared) == {
+        ("shared-speakers", "train → validation"): ("error", 1, 2),
         ("shared-speakers", "train → radio"): ("error", 2, 3),
         ("shared-speakers", "validation → radio"): ("warning", 1, 3),
     }
@@ -67,7 +68,7 @@ def test_recordings(part):
 
 def test_texts_are_compared_under_the_rules(part):
     parts = {
-        "train": part([LONG.upper() + "!", "Well, yes."]),
+        "train": part([LONG.upper() + "!", "Well, yes.", "well yes"]),
         "validation": part([OTHER]),
         "radio": part([LONG, LONG, "well yes", OTHER]),
     }
@@ -80,6 +81,8 @@ def test_texts_are_compared_under_the_rules(part):
         ("2-2", "0-1 in train"),
     ]
     assert brief(shared)["shared-sequences", "train → radio"] == ("error", 5, 11)
+    sequences = shared["shared-sequences", "train → radio"]
+    assert [(each.id, each.note) for each in sequences.examples] == [("2-0", "5 of its 5 6-grams")]
     assert brief(shared)["shared-sequences", "validation → radio"] == ("warning", 6, 11)
     assert ("shared-texts", "train → validation") not in shared
 
