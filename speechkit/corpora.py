@@ -1,7 +1,7 @@
 """The speech a recipe names: each part's corpus, prepared and checked against its features."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ class Corpora:
 
     recipe: Recipe
     reporter: Reporter
+    _stores: dict[str, Store] = field(default_factory=dict, init=False)
 
     @cached_property
     def extractor(self) -> FeatureExtractor:
@@ -56,6 +57,11 @@ class Corpora:
         Raises:
             DataError: it cannot be read, or its ready features are not those the recipe makes.
         """
+        if name not in self._stores:
+            self._stores[name] = self._opened(name)
+        return self._stores[name]
+
+    def _opened(self, name: str) -> Store:
         with self.reporter.progress(f"reading {name}") as advance:
             store = prepare(
                 self.speech[name],

@@ -1,8 +1,8 @@
 """The stages of a run: what each one needs, and what it leaves behind.
 
-prepare → train → emit → language model → tune → decode → score, in the folder `runs/NAME`. A stage
-whose inputs have not changed is not done again, so that another decoder costs seconds, and a run
-that was killed goes on where it was. A finished training is never thrown away unasked.
+prepare → audit → train → emit → language model → tune → decode → score, in the folder `runs/NAME`.
+A stage whose inputs have not changed is not done again, so that another decoder costs seconds, and
+a run that was killed goes on where it was. A finished training is never thrown away unasked.
 """
 
 import json
@@ -18,19 +18,21 @@ from typing import Any
 import numpy as np
 import torch
 
+from speechkit.audit import audit
 from speechkit.corpora import TRAIN, VALIDATION, Corpora
 from speechkit.data.batches import make_batch, ordered_batches
 from speechkit.data.files import (
     cache_folder,
     folder_written_whole,
     sha256,
+    stamp,
     telling_of_full_disks,
     write_json,
     written_whole,
 )
 from speechkit.data.look import frames_needed
 from speechkit.data.store import Store
-from speechkit.data.text import TextRules, read_lines
+from speechkit.data.text import TextRules, read_lines, text_file
 from speechkit.decoding.decode import decode
 from speechkit.decoding.emissions import StoredEmissions, load_emissions, save_emissions
 from speechkit.decoding.tune import Tunable, told, tune
@@ -62,6 +64,8 @@ from speechkit.training.loop import Examples, Training
 
 # Settings of [train] that change how long training takes, not what it gives.
 _NO_RESULT = {"device", "threads", "keep", "checkpoint_minutes"}
+# Findings of the audit that are told by the stage which does something about them.
+_TOLD_ELSEWHERE = {"unreadable", "lost-characters"}
 _SHOWN = 8  # characters, or utterances, named in a warning
 
 
@@ -90,6 +94,7 @@ class Pipeline:
         folder = RunFolder(self.folder)
         with folder.locked():
             self._train(folder)
+            self._audit()  # of what has changed since: a test, LM text
             scores = [self._test(folder, name) for name in self._corpora.tests]
             self._keep_recipe()
             place = self.folder / "scores.json"
@@ -170,6 +175,30 @@ class Pipeline:
             )
         return parts
 
+    # ---- audit
+
+    @property
+    def _audit_file(self) -> Path:
+        return self.folder / "audit.json"
+
+    def _audit(self) -> None:
+        """Look for leaks and odd data; what is new is told, and kept in audit.json.
+
+        It stops nothing: which findings matter is for people to say. LM text that this run does
+        not use is not read.
+        """
+        lm_text = self.recipe.lm_settings.text if self._lm_inputs() else []
+        found = audit(self._corpora, self.reporter, lm_text=lm_text)
+        now = json.loads(json.dumps(found.to_json()))
+        if _json(self._audit_file) == now:
+            return
+        write_json(self._audit_file, now)
+        for each in found.findings:
+            if each.severity != "note" and each.kind not in _TOLD_ELSEWHERE:
+                self.reporter.warn(f"{each.severity} in the data: {each.line()}")
+        if any(each.severity != "note" for each in found.findings):
+            self.reporter.say(f"{found.verdict()} `speechkit audit RECIPE` shows examples.")
+
     # ---- train
 
     def _train(self, folder: RunFolder) -> None:
@@ -194,6 +223,8 @@ class Pipeline:
         folder.done("training", inputs)
         self._keep_recipe()
         write_json(self.folder / "environment.json", environment(self.device))
+        self._audit_file.unlink(missing_ok=True)  # so that it is told before each training
+        self._audit()
         recogniser = self._new_recogniser()
         if self.recipe.train_corpus is None:
             recogniser.save(output)
@@ -429,7 +460,7 @@ class Pipeline:
         uses_train = recipe.lm_settings.train_text and recipe.train_corpus is not None
         return {
             "lm": recipe.lm.described(),
-            "text": [_stamp(_text_file(file)) for file in recipe.lm_settings.text],
+            "text": [stamp(text_file(file)) for file in recipe.lm_settings.text],
             "rules": recipe.text.model_dump(mode="json"),
             "train": self._corpora.fingerprint(TRAIN) if uses_train else None,
         }
@@ -565,16 +596,12 @@ def _check_whole(stored: StoredEmissions, place: Path, count: int) -> None:
         )
 
 
-def _text_file(file: Path) -> Path:
-    if file.is_file():
-        return file
-    raise DataError(f"{file}: no such text file", hint="[lm] text names files, plain or .gz")
-
-
-def _stamp(file: Path) -> list[int | str]:
-    """Changes when the file does."""
-    status = file.stat()
-    return [str(file.resolve()), status.st_size, status.st_mtime_ns]
+def _json(file: Path) -> Any:  # noqa: ANN401 - what the file holds
+    """What a JSON file holds; None where there is none that can be read."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _empty(folder: Path) -> None:

@@ -23,6 +23,7 @@ COMMANDS = {
     "transcribe": ("speechkit.cli.transcribe:transcribe", "Write what is said in a recording."),
     "mic": ("speechkit.cli.mic:mic", "Write what is said into the microphone."),
     "compare": ("speechkit.cli.compare:compare", "Set runs or decoders side by side, and test."),
+    "audit": ("speechkit.cli.audit:audit", "Look for leaks and odd data; train nothing."),
     "recipe": ("speechkit.cli.recipe:app", "Check a recipe, or show it with every default."),
     "data": ("speechkit.cli.data:app", "Download, look at and record speech."),
     "plugins": ("speechkit.cli.plugins:app", "List the parts that plugins offer, or show one."),

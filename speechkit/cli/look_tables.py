@@ -16,6 +16,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 _GAP = 3  # columns between things side by side
 _SHOWN = 8  # characters outside the alphabet, or signs, of one part
 _INDENT = 2
+_DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def show(looks: Sequence[Look], recipe: Recipe, console: Console) -> None:
@@ -113,13 +114,13 @@ def _bar(share: float) -> str:
 
 def _letters(found: Look, width: int) -> RenderableType:
     """The letters of a part's texts with their counts, most frequent first, in columns."""
-    cells = [f"{_visible(letter)} {count:,}" for letter, count in found.characters.items()]
+    cells = [f"{visible(letter)} {count:,}" for letter, count in found.characters.items()]
     size = max(map(len, cells), default=0)
     across = max(1, (width + _GAP) // (size + _GAP))
     grid = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
     for first in range(0, len(cells), across):
         grid.add_row(*cells[first : first + across])
-    never = [_visible(each) for each in found.unused]
+    never = [visible(each) for each in found.unused]
     told = [Text(f"never: {' '.join(never)}", "yellow")] if never else []
     return Group(Text(found.name, "dim"), grid, *told)
 
@@ -133,7 +134,7 @@ def _signs(looks: Sequence[Look]) -> RenderableType:
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    shown = [f"{_visible(sign)} {count:,}" for sign, count in list(counts.items())[:_SHOWN]]
+    shown = [f"{visible(sign)} {count:,}" for sign, count in list(counts.items())[:_SHOWN]]
     more = len(counts) - _SHOWN
     return "   ".join(shown) + (f"   and {more} more" if more > 0 else "")
 
@@ -153,9 +154,9 @@ def _outside(looks: Sequence[Look]) -> RenderableType:
         for outsider in each.outside[:_SHOWN]:
             inside = f"{outsider.utterances:,} of {each.utterances:,} utterances"
             count = f"{outsider.count:,}× in {inside}"
-            sign = (_visible(outsider.character), "yellow")
+            sign = (visible(outsider.character), "yellow")
             lines.append(Text.assemble(f"{each.name}: ", sign, f"  {count}"))
-            excerpt = _visible(outsider.excerpt)
+            excerpt = visible(outsider.excerpt)
             lines.append(_one_line("    ", (outsider.id, "dim"), f"  {excerpt}"))
         if (more := len(each.outside) - _SHOWN) > 0:
             lines.append(Text(f"{each.name}: and {more} more"))
@@ -172,7 +173,7 @@ def _oddities(looks: Sequence[Look]) -> RenderableType:
             lines.append(_finding(each, odd.count, odd.what))
             for one in odd.examples:
                 seconds = f"    {one.seconds:.2f} s  "
-                lines.append(_one_line(seconds, (one.id, "dim"), f"  {_visible(one.text)}"))
+                lines.append(_one_line(seconds, (one.id, "dim"), f"  {visible(one.text)}"))
     return Group(*lines) if lines else Text("nothing", "green")
 
 
@@ -188,14 +189,22 @@ def _one_line(*parts: str | tuple[str, str]) -> Text:
     return line
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     r"""`text` on one line, and a character that has no shape of its own by its number.
 
-    >>> _visible(" "), _visible("\u0301"), _visible("a\nb")
+    >>> visible(" "), visible("\u0301"), visible("a\nb")
     ('␣', 'U+0301', 'a b')
+    >>> visible("\x1b[2J"), visible("abc\u202ecba")
+    ('�[2J', 'abc�cba')
     """
     if text == " ":
         return "␣"
     if len(text) == 1 and unicodedata.category(text)[0] in "MCZ":
         return f"U+{ord(text):04X}"
-    return " ".join(text.split())
+    # Controls would move the cursor; marks of direction would turn the line around.
+    return " ".join("".join(map(_harmless, text)).split())
+
+
+def _harmless(character: str) -> str:
+    is_control = unicodedata.category(character) == "Cc" and not character.isspace()
+    return "\ufffd" if is_control or character in _DIRECTIONS else character

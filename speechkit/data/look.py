@@ -50,8 +50,12 @@ class Outsider:
 
 @dataclass(frozen=True)
 class Oddity:
-    """Utterances to look at: what is odd about them, how many, the oddest first."""
+    """Utterances to look at: what is odd about them, how many, the oddest first.
 
+    kind  a name for scripts, which says the same of any part
+    """
+
+    kind: str
     what: str
     count: int
     examples: tuple[Utterance, ...]
@@ -77,6 +81,7 @@ class Look:
     unused       letters of the alphabet that no text has
     punctuation  what else is written: it becomes a space or nothing, and no letter is lost
     outside      characters outside the alphabet, most frequent first
+    with_outside utterances that have any of them
     skipped      utterances that could not be read and were left out
     """
 
@@ -92,6 +97,7 @@ class Look:
     unused: tuple[str, ...]
     punctuation: dict[str, int]
     outside: tuple[Outsider, ...]
+    with_outside: int
     shortest: Utterance
     median_seconds: float
     longest: Utterance
@@ -144,6 +150,7 @@ def look(
         unused=tuple(each for each in text.alphabet if each not in characters),
         punctuation=texts.punctuation(),
         outside=outsiders.found(),
+        with_outside=outsiders.total,
         shortest=_utterance(store, order[0]),
         median_seconds=float(np.median(seconds)),
         longest=_utterance(store, order[-1]),
@@ -187,8 +194,10 @@ class _Outsiders:
     count: Counter[str] = field(default_factory=Counter)
     utterances: Counter[str] = field(default_factory=Counter)
     first: dict[str, tuple[str, str]] = field(default_factory=dict)
+    total: int = 0  # utterances with any
 
     def add(self, removed: Counter[str], id_: str, text: str) -> None:
+        self.total += bool(removed)
         self.count.update(removed)
         self.utterances.update(removed.keys())
         for character in removed:
@@ -245,21 +254,24 @@ def _oddities(
     said = np.flatnonzero(~empty)
     slow, fast = _far_out(rate, said)
     short, long = _far_out(seconds, np.arange(len(store)))
-    found = {
-        "no text is left under the text rules": (empty, -seconds),
-        "more labels than frames": (spare < 0, spare),
-        "spoken unusually fast for their text": (fast & (spare >= 0), -rate),
-        "spoken unusually slowly for their text": (slow, rate),
-        "unusually short": (short, seconds),
-        "unusually long": (long, -seconds),
-    }
+    found = [
+        ("no-text", "no text is left under the text rules", empty, -seconds),
+        ("labels-over-frames", "more labels than frames", spare < 0, spare),
+        ("fast", "spoken unusually fast for their text", fast & (spare >= 0), -rate),
+        ("slow", "spoken unusually slowly for their text", slow, rate),
+        ("short", "unusually short", short, seconds),
+        ("long", "unusually long", long, -seconds),
+    ]
     if train:
         least, most = train.min_seconds, train.max_seconds
-        found[f"shorter than train.min_seconds = {least:g}"] = (seconds < least, seconds)
-        found[f"longer than train.max_seconds = {most:g}"] = (seconds > most, -seconds)
+        under, over = f"train.min_seconds = {least:g}", f"train.max_seconds = {most:g}"
+        found += [
+            ("below-min-seconds", f"shorter than {under}", seconds < least, seconds),
+            ("above-max-seconds", f"longer than {over}", seconds > most, -seconds),
+        ]
     return tuple(
-        Oddity(what, int(bad.sum()), _examples(store, bad, order))
-        for what, (bad, order) in found.items()
+        Oddity(kind, what, int(bad.sum()), _examples(store, bad, order))
+        for kind, what, bad, order in found
         if bad.any()
     )
 

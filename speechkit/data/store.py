@@ -4,6 +4,7 @@ A folder in the cache, shared by all runs on the same data:
 
     meta.json      what it holds
     rows.parquet   id, text (as written), speaker, length, one row an utterance
+    sound.parquet  digest, peak and samples at full scale, one row an utterance
     values.bin     all utterances end to end: int16 samples, or float16/32 features (T, D)
 
 16-bit samples are what recordings are made of; the rounding is 98 dB below full scale.
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from speechkit.data.audio import from_int16, read_audio, resample, to_int16
 from speechkit.data.files import cache_folder, digest, folder_written_whole, write_json
+from speechkit.data.sound import Measured, Sound, measure, read_sound, write_sound
 from speechkit.errors import DataError
 from speechkit.interfaces import Speech
 
@@ -34,6 +36,8 @@ _SHOWN = 5  # bad utterances named in a message
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
+
+_Read = tuple[NDArray[Any], Measured]
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,19 @@ class Store:
         """(N,) samples in [-1, 1), or (T, D) features."""
         part = self.values[self.offsets[index] : self.offsets[index + 1]]
         return from_int16(part) if self.meta.kind == "audio" else part.astype(np.float32)
+
+    def sound(self) -> Sound:
+        """What the utterances sound like, as it was measured when the store was made.
+
+        A store of an earlier version has no such file: its values are read, once, and it gets one.
+        """
+        found = read_sound(self.folder)
+        if found is None or len(found.digests) != len(self):
+            ends = zip(self.offsets, self.offsets[1:], strict=False)
+            write_sound(self.folder, (measure(self.values[first:last]) for first, last in ends))
+            found = read_sound(self.folder)
+            assert found is not None
+        return found
 
 
 def open_store(folder: Path) -> Store:
@@ -192,20 +209,24 @@ def _write(
     ready = "features" in columns
     total = len(speech) if hasattr(speech, "__len__") else None
     rows: dict[str, list[Any]] = {"id": [], "text": [], "speaker": [], "length": []}
+    sounds: list[Measured] = []
     skipped: list[tuple[str, str]] = []
     dim, shift, dtype = 1, 0.0, "int16"
     with (folder / "values.bin").open("wb") as file, ThreadPoolExecutor(workers) as pool:
 
-        def read(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], NDArray[Any] | str]:
+        def read(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], _Read | str]:
             try:
-                return row, _features(row) if ready else _audio(row, sample_rate)
+                values = _features(row) if ready else _audio(row, sample_rate)
+                return row, (values, measure(values))
             except DataError as error:
                 return row, str(error)
 
-        for done, (row, values) in enumerate(_in_order(pool, read, iter(speech), 4 * workers), 1):
-            if isinstance(values, str):
-                skipped.append((str(row["id"]), values))
+        for done, (row, result) in enumerate(_in_order(pool, read, iter(speech), 4 * workers), 1):
+            if isinstance(result, str):
+                skipped.append((str(row["id"]), result))
                 continue
+            values, sound = result
+            sounds.append(sound)
             if ready:
                 dim, shift = values.shape[1], float(row.get("frame_shift_seconds") or 0.01)
                 dtype = str(values.dtype)
@@ -225,6 +246,7 @@ def _write(
     texts = [(each, pa.string()) for each in ("id", "text", "speaker")]
     schema = pa.schema([*texts, ("length", pa.int64())])
     pq.write_table(pa.table(rows, schema=schema), folder / "rows.parquet")
+    write_sound(folder, sounds)
     kind = "features" if ready else "audio"
     rate = 0 if ready else sample_rate
     meta = Meta(kind, dtype, rate, dim, shift, fingerprint, tuple(skipped))

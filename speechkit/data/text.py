@@ -106,6 +106,17 @@ class _Table(dict[int, str]):
         return " " if self._settings.outside == "space" else ""
 
 
+def text_file(file: Path) -> Path:
+    """A file of LM text, which must be there.
+
+    Raises:
+        DataError: it is not.
+    """
+    if file.is_file():
+        return file
+    raise DataError(f"{file}: no such text file", hint="[lm] text names files, plain or .gz")
+
+
 def read_lines(file: Path) -> Iterator[str]:
     """Lines of a text file in UTF-8, plain or gzipped.
 

@@ -15,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechkit.data.audio import from_int16, resample, to_int16
+from speechkit.data.sound import CLIPPED, FULL_SCALE, SILENT_DECIBELS
 from speechkit.errors import DeviceError
 
 _BLOCKS = 20  # a second: how often the level is told, and whether to stop is asked
 _PATIENCE_SECONDS = 5.0  # without a sound from the device
-_FULL_SCALE = 32767
-_CLIPPED = 3  # samples at full scale: one may be there by chance
-_SILENT_DECIBELS = -40.0  # where speech peaks 20 dB higher
 
 _INSTALL = 'pip install "speechkit[mic]"'
 _PORTAUDIO = (
@@ -55,12 +53,12 @@ class Recording:
     @property
     def is_clipped(self) -> bool:
         """Whether it was louder than can be recorded."""
-        return int((np.abs(self.samples.astype(np.int32)) >= _FULL_SCALE).sum()) >= _CLIPPED
+        return int((np.abs(self.samples.astype(np.int32)) >= FULL_SCALE).sum()) >= CLIPPED
 
     @property
     def is_silent(self) -> bool:
         """Whether it is too quiet for speech."""
-        return self.peak_decibels < _SILENT_DECIBELS
+        return self.peak_decibels < SILENT_DECIBELS
 
 
 def peak_decibels(samples: NDArray[np.int16]) -> float:

@@ -161,6 +161,51 @@ def test_a_run_leaves_what_it_promises_and_a_second_call_does_nothing(house):
     assert not changed
 
 
+def told(house: Path, *overrides: str, force=()) -> str:
+    console = Console(record=True, file=io.StringIO(), width=200)
+    pipeline(house, "train.epochs=1", *overrides, force=force, console=console).run()
+    return console.export_text()
+
+
+def test_the_data_are_audited_before_training(house):
+    (house / "tones.toml").write_text(RECIPE + TUNED)
+    leak = "warning: error in the data: train → unseen: 3 of 3 speakers: in train, too"
+    said = told(house)
+    assert leak in said
+    assert said.index(leak) < said.index("training n2")
+    kept = json.loads((house / "runs" / "tones" / "audit.json").read_text())
+    assert kept["findings"][0]["kind"] == "shared-speakers"
+    assert "look better than they are" in kept["verdict"]
+    assert leak not in told(house)
+    assert leak in told(house, force=["train"])
+
+
+def test_lm_text_is_audited_where_it_is_used(house):
+    spoken = (house / "test.csv").read_text().splitlines()[1].split(",")[2]
+    (house / "lm.txt").write_text(f"{spoken}\n")
+    lm = TUNED.replace("order = 2", 'order = 2\ntext = ["lm.txt"]')
+    (house / "tones.toml").write_text(RECIPE + lm)
+    leak = "LM text lm.txt → unseen"
+
+    def where() -> set[str]:
+        kept = json.loads((house / "runs" / "tones" / "audit.json").read_text())
+        return {" → ".join(each["parts"]) for each in kept["findings"]}
+
+    told(house)
+    assert leak not in where()
+    told(house, "decoder.use=kenlm")
+    assert leak in where()
+
+
+def test_a_run_that_is_refused_leaves_the_audit_as_it_was(house):
+    pipeline(house, "train.epochs=1").run()
+    before = (house / "runs" / "tones" / "audit.json").read_bytes()
+    change(house, "test", 0, text="ab щ c")
+    with pytest.raises(RunError, match="finished training of another recipe"):
+        pipeline(house, "train.epochs=1", "model.dim=16").run()
+    assert (house / "runs" / "tones" / "audit.json").read_bytes() == before
+
+
 def test_the_kept_recipe_says_the_same(house):
     pipeline(house).run()
     plugins = load_plugins()

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from speechkit import DataError
+from speechkit.data.sound import read_sound
 from speechkit.data.store import prepare
 
 
@@ -118,3 +119,38 @@ def test_ready_features():
 def test_a_stream_is_read_once():
     stream = dataset(rows()).to_iterable_dataset()
     assert made(stream).ids == ["u0", "u1", "u2"]
+
+
+def test_sound_is_measured_while_it_is_prepared(cache):
+    given = rows(4)
+    given[1]["audio"] = given[0]["audio"]
+    for place, samples in ((2, [0.0, 1.0, -1.0, 1.0, 0.5]), (3, [0.001, -0.5])):
+        given[place]["audio"] = {"bytes": wav(np.array(samples)), "path": f"{place}.wav"}
+    sound = made(dataset(given)).sound()
+    assert sound.digests[0] == sound.digests[1]
+    assert len(set(sound.digests)) == 3
+    assert sound.peaks.tolist() == pytest.approx([0.25, 0.25, 1.0, 0.5], abs=1e-4)
+    assert sound.full_scale.tolist() == [0, 0, 3, 0]
+    assert (sound.clipped.tolist(), sound.silent("audio").tolist()) == ([0, 0, 1, 0], [0] * 4)
+
+
+@pytest.mark.parametrize("left", [b"", b"broken", None])
+def test_sound_of_an_older_store_is_measured_once(cache, left):
+    store = made(dataset(rows()))
+    file = store.folder / "sound.parquet"
+    before = store.sound()
+    file.unlink() if left is None else file.write_bytes(left)
+    after = store.sound()
+    assert after.digests == before.digests
+    assert np.array_equal(after.peaks, before.peaks)
+    assert read_sound(store.folder) is not None
+
+
+def test_sound_of_ready_features(cache):
+    given = [
+        {"id": name, "text": "a", "features": values, "feature_dim": 2}
+        for name, values in (("flat", [1.0, 2.0] * 3), ("u", [1.0, 2.0, 1.5, 4.0]))
+    ]
+    sound = made(dataset(given)).sound()
+    assert sound.peaks.tolist() == [0.0, 2.0]
+    assert sound.silent("features").tolist() == [True, False]
