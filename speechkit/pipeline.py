@@ -1,8 +1,9 @@
 """The stages of a run: what each one needs, and what it leaves behind.
 
-prepare → train → emit → language model → tune → decode → score → report, in the folder `runs/NAME`. A stage
-whose inputs have not changed is not done again, so that another decoder costs seconds, and a run
-that was killed goes on where it was. A finished training is never thrown away unasked.
+prepare → train → emit → language model → tune → decode → score → report, in the folder
+`runs/NAME`. A stage whose inputs have not changed is not done again, so that another decoder costs
+seconds, and a run that was killed goes on where it was. A finished training is never thrown away
+unasked.
 """
 
 import json

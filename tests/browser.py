@@ -47,9 +47,7 @@ class Browser:
         self._buffer, self._number, self._session = b"", 0, None
         self._events, self.problems, self.requests = [], [], []
         (page,) = [
-            each
-            for each in self.send("Target.getTargets")["targetInfos"]
-            if each["type"] == "page"
+            each for each in self.send("Target.getTargets")["targetInfos"] if each["type"] == "page"
         ]
         attached = self.send("Target.attachToTarget", targetId=page["targetId"], flatten=True)
         self._session = attached["sessionId"]

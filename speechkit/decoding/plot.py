@@ -127,7 +127,7 @@ def _draw_line(
     at = np.unique(values)
     lowest = np.array([rates[values == value].min() for value in at])
     axes.scatter(values, rates, s=6, color="#999999", linewidths=0)
-    axes.plot(at, lowest, color="#31688e", linewidth=1.2)
+    axes.plot(at, lowest, color="#4a8fbf", linewidth=1.2)
     best = found["best"]
     axes.scatter(
         best["settings"][name],

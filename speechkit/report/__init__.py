@@ -1,4 +1,4 @@
-"""`report.html` of a run: one file that tells what it learned, where it errs, and how to repeat it."""
+"""`report.html` of a run: a file that tells what it learned, where it errs, how to repeat it."""
 
 from pathlib import Path
 

@@ -14,8 +14,7 @@ _CELLS = 4_000_000  # of a table of alignment: beyond, an utterance is none of s
 
 @dataclass(frozen=True)
 class Confusions:
-    """How often a token of the references was recognised as another, left out (heard is None), or
-    put in (said is None).
+    """How often a token was recognised as another, left out (beside None), or put in (None first).
 
     left_out  utterances too long to align
     """
@@ -44,8 +43,8 @@ def confusions(lines: Lines) -> Confusions:
 
 
 def _of_characters(reference: str, hypothesis: str) -> Iterator[Match]:
-    for kind, said, heard in Levenshtein.editops(reference, hypothesis):
+    for each in Levenshtein.editops(reference, hypothesis):
         yield (
-            None if kind == "insert" else reference[said],
-            None if kind == "delete" else hypothesis[heard],
+            None if each.tag == "insert" else reference[each.src_pos],
+            None if each.tag == "delete" else hypothesis[each.dest_pos],
         )

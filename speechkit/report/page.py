@@ -5,6 +5,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from speechkit.report import plots
 from speechkit.report.blocks import Table
 from speechkit.report.clips import Clips, Stores
 from speechkit.report.confusions import confusions
-from speechkit.report.html import render
+from speechkit.report.html import render, shown
 from speechkit.report.read import Run
 from speechkit.report.utterances import Utterance, chosen, utterance
 from speechkit.scoring.edits import Edits, Match
@@ -27,7 +28,8 @@ from speechkit.scoring.told import errors_cut, interval_shown, interval_told
 
 MOST = 5_000_000  # bytes of a page
 _UTTERANCES = (5, 2, 1, 0)  # of a kind and test: as many as fit
-_CONFUSIONS = 30  # rows of a table
+_CONFUSIONS = 20  # rows of a table
+_LONGEST_WORD = 60  # characters
 _SPEAKERS = 200  # as well
 _LINES = 1000  # of the recipe
 _SHORT_SECONDS = 10.0  # of the utterance whose emissions are drawn, if there is one
@@ -46,11 +48,11 @@ class TestPart:
     name: str
     decoder: str
     told: str
-    groups_plot: Markup
+    plots: Mapping[str, Markup]
     lengths: Table
     speakers: Table | None
     speakers_more: int
-    confusions: Sequence[tuple[str, Table]]
+    confusions: Mapping[str, Mapping[str, Table]]
     left_out: int
     utterances: Mapping[str, Sequence[Utterance]]
     clips: Mapping[str, Markup]
@@ -101,9 +103,9 @@ def _fixed(run: Run, recipe: Recipe | None) -> dict[str, Any]:
         "tiles": [row for row in run.scores if row.decoder == run.chosen_decoder(row.test)],
         "interval": interval_shown,
         "scores": _scores(run.scores),
-        "intervals_plot": plots.svg(lambda: plots.intervals(_ordered(run.scores))),
+        "intervals_plot": plots.svg(lambda: plots.intervals(_ordered(run.scores), _decoders(run))),
         "text_rules": _text_rules(run.recipe.get("text", {})),
-        "curves_plot": plots.svg(lambda: plots.curves(run.metrics)) if run.metrics else None,
+        "curves": _curves(run.metrics),
         "epochs": _epochs(run),
         "tunings": [_tuning(name, found) for name, found in run.tunings.items()],
         "audit": None if run.audit is None else _audit(run.audit),
@@ -138,36 +140,34 @@ def _ordered(rows: Sequence[Score]) -> list[Score]:
     return sorted(rows, key=lambda row: tests.index(row.test))
 
 
+def _decoders(run: Run) -> list[str]:
+    return list(dict.fromkeys(row.decoder for row in run.scores))
+
+
 def _scores(rows: Sequence[Score]) -> Table:
-    headings = ["test", "decoder", "WER", "95 %", "cut", "CER", "SER", "sub", "del", "ins"]
-    headings += ["words", "utterances", "RTF"]
-    n2 = any(row.n2_wer is not None for row in rows)
-    headings += ["N2's WER", "N2's CER"] if n2 else []
+    """All rows; a column in which nothing stands is left out."""
+    headings = ["test", "decoder", "WER", "95 %", "cut", "CER", "SER", "N2's WER", "N2's CER"]
+    headings += ["sub", "del", "ins", "words", "utterances", "RTF"]
     cells = [
         [
             row.test,
             row.decoder,
-            f"{row.wer:.4f}",
+            _rate(row.wer),
             interval_shown(row),
             errors_cut(row, rows),
-            f"{row.cer:.4f}",
-            _rate(row.ser),
-            *(
-                f"{count:,}"
-                for count in (
-                    row.substitutions,
-                    row.deletions,
-                    row.insertions,
-                    row.words,
-                    row.utterances,
-                )
-            ),
+            *map(_rate, (row.cer, row.ser, row.n2_wer, row.n2_cer)),
+            *map("{:,}".format, (row.substitutions, row.deletions, row.insertions)),
+            *map("{:,}".format, (row.words, row.utterances)),
             f"{row.real_time_factor:.5f}",
-            *([_rate(row.n2_wer), _rate(row.n2_cer)] if n2 else []),
         ]
         for row in _ordered(rows)
     ]
-    return Table(headings, cells, texts=2)
+    kept = [place for place, _ in enumerate(headings) if any(row[place] for row in cells)]
+    return Table(
+        [headings[place] for place in kept],
+        [[row[place] for place in kept] for row in cells],
+        texts=2,
+    )
 
 
 def _rate(value: float | None) -> str:
@@ -182,13 +182,28 @@ def _told(value: Any) -> str:  # noqa: ANN401 - JSON
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def _curves(metrics: plots.Metrics) -> dict[str, Markup]:
+    """By what is told of each."""
+    if not metrics.get("epoch"):
+        return {}
+    drawn = {
+        "Loss over epochs, of training and of the validation part": plots.loss,
+        "Learning rate over epochs": plots.learning_rate,
+    }
+    if metrics.get("validation"):
+        drawn["Error rates of the validation part over epochs"] = plots.rates
+    return {told: plots.svg(partial(draw, metrics)) for told, draw in drawn.items()}
+
+
 def _epochs(run: Run) -> Table | None:
     """A row an epoch: what the curves show, for those who read numbers."""
     rows: dict[int, dict[str, str]] = {}
     for kind in ("epoch", "validation"):
         for each in run.metrics.get(kind, []):
             row = rows.setdefault(each["epoch"], {})
-            row |= {f"{kind} {key}": f"{each[key]:.4f}" for key in ("loss", "wer", "cer") if key in each}
+            row |= {
+                f"{kind} {key}": f"{each[key]:.4f}" for key in ("loss", "wer", "cer") if key in each
+            }
     rates = {each["epoch"] + 1: each["learning_rate"] for each in run.metrics.get("train", [])}
     if not rows:
         return None
@@ -207,7 +222,9 @@ def _tuning(decoder: str, found: Mapping[str, Any]) -> dict[str, Any]:
         [name, f"{before['settings'][name]:.3g}", f"{value:.3g}"]
         for name, value in best["settings"].items()
     ]
-    rows += [[name.upper(), _rate(before.get(name)), _rate(best.get(name))] for name in ("wer", "cer")]
+    rows += [
+        [name.upper(), _rate(before.get(name)), _rate(best.get(name))] for name in ("wer", "cer")
+    ]
     return {
         "decoder": decoder,
         "plot": plots.svg(lambda: plots.tuning(found)),
@@ -235,7 +252,10 @@ def _efficiency(run: Run) -> Table:
     if size := _parameters(run):
         rows.append(["parameters of the model", f"{size:,}"])
     if lines:
-        mean = {key: float(np.mean([each[key] for each in lines])) for key in ("speed", "padding", "waiting")}
+        mean = {
+            key: float(np.mean([each[key] for each in lines]))
+            for key in ("speed", "padding", "waiting")
+        }
         rows += [
             ["training: seconds of speech in a second", f"{mean['speed']:,.1f}"],
             ["training: share of the batches that is padding", f"{mean['padding']:.1%}"],
@@ -243,7 +263,10 @@ def _efficiency(run: Run) -> Table:
             ["training: steps", f"{lines[-1]['step']:,}"],
         ]
     rows += [
-        [f"{row.test}, {row.decoder}: seconds of speech decoded in a second", f"{1 / row.real_time_factor:,.0f}"]
+        [
+            f"{row.test}, {row.decoder}: seconds of speech decoded in a second",
+            f"{1 / row.real_time_factor:,.0f}",
+        ]
         for row in _ordered(run.scores)
         if row.real_time_factor
     ]
@@ -252,9 +275,7 @@ def _efficiency(run: Run) -> Table:
 
 def _environment(run: Run) -> Table:
     rows = [
-        [key, _told(value)]
-        for key, value in run.environment.items()
-        if not isinstance(value, dict)
+        [key, _told(value)] for key, value in run.environment.items() if not isinstance(value, dict)
     ]
     packages = run.environment.get("packages")
     if isinstance(packages, dict):
@@ -276,9 +297,7 @@ def _parts(recipe: Recipe) -> Table:
         recipe.lm,
         recipe.decoder,
     ]
-    rows = [
-        [each.kind, each.use, each.distribution, each.version] for each in choices if each
-    ]
+    rows = [[each.kind, each.use, each.distribution, each.version] for each in choices if each]
     return Table(["kind", "part", "from", "version"], _once(rows), texts=4)
 
 
@@ -305,25 +324,29 @@ def _commands(run: Run, recipe: Recipe | None) -> Iterator[str]:
 
 def _counted(run: Run, name: str) -> dict[str, Any]:
     """The errors of a test set, by groups and by what is confused."""
-    decoder = run.chosen_decoder(name)
-    decoded = _first(run.decoded[name], decoder)
+    decoder, decoded = run.chosen_decoder(name), run.decoded[name]
     lengths = {each: by_length(lines) for each, lines in decoded.items()}
     speakers = {each: by_speaker(lines) for each, lines in decoded.items()}
     said = Counter(line.get("speaker") or "" for line in decoded[decoder])
     known = any(said)
-    rows = sorted(speakers[decoder], key=lambda speaker: -speakers[decoder][speaker].rate)
+    order = sorted(speakers[decoder], key=lambda speaker: -speakers[decoder][speaker].rate)
+    drawn = {"by length of the reference": lambda: plots.by_length(lengths, _decoders(run))}
+    if known:
+        drawn["by speaker"] = lambda: plots.by_speaker(speakers, _decoders(run))
     found = confusions(decoded[decoder])
     (row,) = (row for row in run.scores if (row.test, row.decoder) == (name, decoder))
     return {
         "name": name,
         "decoder": decoder,
         "told": interval_told(row),
-        "groups_plot": plots.svg(lambda: plots.by_group(lengths, speakers if known else {})),
+        "plots": {f"Word error rate {told}": plots.svg(draw) for told, draw in drawn.items()},
         "lengths": _groups("words in the reference", list(lengths[decoder]), lengths),
-        "speakers": _groups("speaker", rows[:_SPEAKERS], speakers, said) if known else None,
-        "speakers_more": max(0, len(rows) - _SPEAKERS),
-        "confusions": list(_confused("Words", found.words))
-        + list(_confused("Characters", found.characters)),
+        "speakers": _groups("speaker", order[:_SPEAKERS], speakers, said) if known else None,
+        "speakers_more": max(0, len(order) - _SPEAKERS),
+        "confusions": {
+            "Words": _confused(found.words),
+            "Characters": _confused(found.characters),
+        },
         "left_out": found.left_out,
     }
 
@@ -338,41 +361,45 @@ def _groups(
     groups: Mapping[str, Mapping[str, Edits]],
     utterances: Mapping[str, int] | None = None,
 ) -> Table:
+    """A row a group, with the errors and the rate of every decoder."""
     first = next(iter(groups.values()))
     rows = [
         [
             name or "not known",
             *([f"{utterances[name]:,}"] if utterances else []),
             f"{first[name].reference_length:,}",
-            f"{first[name].total:,}",
-            *(_rate(found[name].rate if name in found else None) for found in groups.values()),
+            *(f"{found[name].total:,}" for found in groups.values()),
+            *(_rate(found[name].rate) for found in groups.values()),
         ]
         for name in names
     ]
-    counts = [*(["utterances"] if utterances else []), "words", "errors"]
-    return Table([heading, *counts, *(f"WER {each}" for each in groups)], rows)
+    headings = [heading, *(["utterances"] if utterances else []), "words"]
+    headings += [f"{what} {each}" for what in ("errors", "WER") for each in groups]
+    return Table(headings, rows)
 
 
-def _confused(what: str, found: Counter[Match]) -> Iterator[tuple[str, Table]]:
+def _confused(found: Counter[Match]) -> dict[str, Table]:
+    """The most frequent ones, by what they are."""
     kinds = {
-        "taken for others": (["said", "heard"], [m for m in found if m[0] and m[1]]),
-        "left out": (["said"], [m for m in found if not m[1]]),
-        "put in": (["heard"], [m for m in found if not m[0]]),
+        "taken for others": (["said", "heard"], [each for each in found if None not in each]),
+        "left out": (["said"], [each for each in found if each[1] is None]),
+        "put in": (["heard"], [each for each in found if each[0] is None]),
     }
+    tables = {}
     for kind, (headings, matches) in kinds.items():
         most = sorted(matches, key=lambda match: (-found[match], str(match)))[:_CONFUSIONS]
         rows = [[*(_sign(each) for each in match if each), f"{found[match]:,}"] for match in most]
-        if rows:
-            yield f"{what} {kind}", Table([*headings, "times"], rows, texts=len(headings))
+        tables[kind] = Table([*headings, "times"], rows, texts=len(headings))
+    return {kind: table for kind, table in tables.items() if table.rows}
 
 
-def _sign(token: str) -> str:
-    """A space is not seen.
+def _sign(text: str) -> str:
+    """A word, cut where it is none of a language; or a character, of which a space is not seen.
 
     >>> _sign(" "), _sign("a")
     ('␣', 'a')
     """
-    return "␣" if token == " " else token
+    return "␣" if text == " " else shown(text, _LONGEST_WORD)
 
 
 def _utterances(
@@ -383,7 +410,7 @@ def _utterances(
     decoded = _first(run.decoded[name], decoder)
     lines = decoded[decoder]
     by_id = {other: {line["id"]: line for line in found} for other, found in decoded.items()}
-    shown = {
+    groups = {
         heading: [
             utterance(
                 lines[place],
@@ -397,24 +424,24 @@ def _utterances(
         ]
         for heading, places in chosen(lines, each=each).items()
     }
-    ordered = [one for places in shown.values() for one in places]
+    ordered = [one for places in groups.values() for one in places]
     addresses = clips.of(name, [one.id for one in ordered]) if ordered else {}
     return {
-        "utterances": shown,
+        "utterances": groups,
         "clips": addresses,
         "why_no_clips": clips.why_none.get(name, ""),
-        "emissions": _emissions(run, name, recipe, ordered[::-1]),
+        "emissions": _emissions(run, name, recipe, ordered),
     }
 
 
 def _emissions(
     run: Run, name: str, recipe: Recipe | None, among: Sequence[Utterance]
 ) -> EmissionsPart | None:
-    """Of the first utterance that is short, if there is one."""
-    if recipe is None or not among:
+    """Of the longest utterance that is short enough to be seen whole, if there is one."""
+    short = [one for one in among if (one.seconds or 0) <= _SHORT_SECONDS]
+    if recipe is None or not short:
         return None
-    short = [one for one in among if 0 < (one.seconds or 0) <= _SHORT_SECONDS]
-    one = (short or among)[0]
+    one = max(short, key=lambda one: one.seconds or 0)
     units: Units = recipe.units.build(alphabet=recipe.text.alphabet)
     labels = units.vocabulary.labels
     try:

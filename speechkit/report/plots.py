@@ -7,7 +7,7 @@ is as dark or light as the page around it.
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import matplotlib as mpl
 import numpy as np
@@ -24,7 +24,9 @@ from speechkit.report.utterances import Shown
 from speechkit.scoring.edits import Edits
 from speechkit.scoring.scores import Score
 
-Numbers = NDArray[np.float64]
+Numbers: TypeAlias = NDArray[np.float64]
+Metrics: TypeAlias = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Lines of metrics.jsonl by their kind."""
 
 _INK = "#010203"  # becomes currentColor: no figure draws in it for its own sake
 _STYLE: Any = {
@@ -52,7 +54,7 @@ _STYLE: Any = {
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _MARKS = "os^Dv*"
 _POINTS = 300  # of a curve: more are not seen
-_LABEL = 24  # characters of a name in a figure
+_LABEL = 20  # characters of a name in a figure
 _SPEAKERS = 60  # whose names fit under a figure
 _HEAT_SECONDS = 15.0  # of emissions, at most
 _SEEN = 0.1  # a label that is nowhere as probable as this gets no row of the heat map
@@ -76,62 +78,79 @@ def svg(draw: Callable[[], Figure]) -> Markup:
     return Markup(text.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1))  # noqa: S704 - matplotlib escapes what it writes
 
 
-def curves(metrics: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
-    """Loss, error rates and learning rate over epochs."""
-    ends = [(0.0, 0.0)] + [(each["step"], each["epoch"]) for each in metrics.get("epoch", [])]
-    steps, epochs = np.array(ends, np.float64).T
-
-    def epoch_of(lines: Sequence[Mapping[str, Any]]) -> Numbers:
-        return np.interp([each["step"] for each in lines], steps, epochs)
-
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
-    loss, rates, speed = figure.subplots(1, 3)
-    train, validation = metrics.get("train", []), metrics.get("validation", [])
-    done = [each for each in train if each["step"] <= steps[-1]]  # of epochs that ended
+def loss(metrics: Metrics) -> Figure:
+    """The loss of batches, of epochs and of the validation part, over epochs."""
+    figure, axes = _panel("Loss (nats a label)")
+    steps, ends = _epochs(metrics)
+    done = [each for each in metrics.get("train", []) if each["step"] <= steps[-1]]
     if done:
-        x, y = _thinned(epoch_of(done), [each["loss"] for each in done])
-        loss.plot(x, y, color=_COLOURS[0], alpha=0.35, linewidth=1, label="batches")
-        x, y = _thinned(epoch_of(done), [each["learning_rate"] for each in done])
-        speed.plot(x, y, color=_COLOURS[2])
-    loss.plot(
-        epochs[1:],
-        [each["loss"] for each in metrics.get("epoch", [])],
-        color=_COLOURS[0],
-        marker="o",
-        markersize=3,
-        label="training",
-    )
-    for axes, names in ((loss, ["loss"]), (rates, ["wer", "cer"])):
-        for place, name in enumerate(names):
-            points = [(epoch, each[name]) for epoch, each in zip(epoch_of(validation), validation, strict=True) if name in each]
-            if points:
-                label = "validation" if name == "loss" else name.upper()
-                style = {"color": _COLOURS[1 + place], "marker": _MARKS[1 + place]}
-                axes.plot(*np.array(points).T, markersize=4, label=label, **style)
-    loss.set_title("Loss (nats a label)")
-    rates.set_title("Error rates, validation")
-    speed.set_title("Learning rate")
-    for axes in (loss, rates, speed):
-        axes.set_xlabel("epoch")
-        axes.set_ylim(bottom=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    for axes in (loss, rates):
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend()
+        x, y = _thinned(_epoch_of(metrics, done), [each["loss"] for each in done])
+        axes.plot(x, y, color=_COLOURS[4], alpha=0.7, linewidth=1, label="batches")
+    values = [each["loss"] for each in metrics.get("epoch", [])]
+    axes.plot(ends[1:], values, _MARKS[0] + "-", color=_COLOURS[0], markersize=3, label="training")
+    _line(axes, metrics, "loss", "validation", kind=1)
+    axes.set_ylim(bottom=0)
+    axes.legend()
     return figure
 
 
-def intervals(rows: Sequence[Score]) -> Figure:
+def rates(metrics: Metrics) -> Figure:
+    """Error rates of the validation part over epochs."""
+    figure, axes = _panel("Error rates, validation")
+    _line(axes, metrics, "wer", "WER", kind=1)
+    _line(axes, metrics, "cer", "CER", kind=2)
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    return figure
+
+
+def learning_rate(metrics: Metrics) -> Figure:
+    """The learning rate over epochs."""
+    figure, axes = _panel("Learning rate")
+    lines = metrics.get("train", [])
+    x, y = _thinned(_epoch_of(metrics, lines), [each["learning_rate"] for each in lines])
+    axes.plot(x, y, color=_COLOURS[2])
+    axes.set_ylim(bottom=0)
+    return figure
+
+
+def _panel(title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.2, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    return figure, axes
+
+
+def _epochs(metrics: Metrics) -> tuple[Numbers, Numbers]:
+    """Steps at which epochs ended, and their numbers; the first is the start."""
+    ends = [(each["step"], each["epoch"]) for each in metrics.get("epoch", [])]
+    steps, epochs = np.array([(0, 0), *ends], np.float64).T
+    return steps, epochs
+
+
+def _epoch_of(metrics: Metrics, lines: Sequence[Mapping[str, Any]]) -> Numbers:
+    """When each was written, in epochs; what is past the last one that ended is put at its end."""
+    return np.interp([each["step"] for each in lines], *_epochs(metrics))
+
+
+def _line(axes: Axes, metrics: Metrics, key: str, label: str, *, kind: int) -> None:
+    lines = [each for each in metrics.get("validation", []) if key in each]
+    values = [each[key] for each in lines]
+    style: Any = {"color": _COLOURS[kind], "marker": _MARKS[kind], "markersize": 4}
+    axes.plot(_epoch_of(metrics, lines), values, label=label, **style)
+
+
+def intervals(rows: Sequence[Score], decoders: Sequence[str]) -> Figure:
     """The word error rate of each test and decoder, with its interval."""
     figure = Figure(figsize=(8, 0.7 + 0.32 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    decoders = list(dict.fromkeys(row.decoder for row in rows))
     for place, row in enumerate(rows):
         kind = decoders.index(row.decoder)
-        style = {"color": _colour(kind), "marker": _MARKS[kind % len(_MARKS)]}
-        axes.plot(row.wer, place, **style)
+        axes.plot(row.wer, place, color=_colour(kind), marker=_mark(kind))
         if row.wer_low is not None and row.wer_high is not None:
-            axes.plot([row.wer_low, row.wer_high], [place, place], color=style["color"])
+            axes.plot([row.wer_low, row.wer_high], [place, place], color=_colour(kind))
     names = [f"{_name(row.test)}, {_name(row.decoder)}" for row in rows]
     axes.set_yticks(range(len(rows)), names)
     axes.invert_yaxis()
@@ -141,55 +160,52 @@ def intervals(rows: Sequence[Score]) -> Figure:
     return figure
 
 
-def by_group(
-    lengths: Mapping[str, Mapping[str, Edits]], speakers: Mapping[str, Mapping[str, Edits]]
-) -> Figure:
-    """Word error rates by length and by speaker.
+def by_length(found: Mapping[str, Mapping[str, Edits]], decoders: Sequence[str]) -> Figure:
+    """Word error rates by length of the reference.
 
     Args:
-        lengths: by decoder, by group.
-        speakers: by decoder, by speaker; empty where none is known.
+        found: by decoder, by group.
+        decoders: all of the run, so that each has its colour everywhere.
     """
-    many = len(next(iter(speakers.values()), {}))
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
-    shares = [1, 1.6] if many else [1]
-    parts = figure.subplots(1, len(shares), width_ratios=shares, squeeze=False)[0]
-    _bars(parts[0], lengths)
-    if many:
-        _speakers(parts[1], speakers)
-    return figure
-
-
-def _bars(axes: Axes, lengths: Mapping[str, Mapping[str, Edits]]) -> None:
-    groups = list(next(iter(lengths.values())))
-    width = 0.8 / len(lengths)
-    for kind, (decoder, found) in enumerate(lengths.items()):
-        at = np.arange(len(groups)) + (kind - (len(lengths) - 1) / 2) * width
-        rates = [found[group].rate for group in groups]
-        axes.bar(at, rates, width * 0.9, color=_colour(kind), label=_name(decoder))
+    figure = Figure(figsize=(4.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    groups = list(next(iter(found.values())))
+    width = 0.8 / len(found)
+    for place, (decoder, each) in enumerate(found.items()):
+        at = np.arange(len(groups)) + (place - (len(found) - 1) / 2) * width
+        heights = [each[group].rate for group in groups]
+        colour = _colour(decoders.index(decoder))
+        axes.bar(at, heights, width * 0.9, color=colour, label=_name(decoder))
     axes.set_xticks(range(len(groups)), groups)
     axes.set_xlabel("words in the reference")
     axes.set_ylabel("word error rate")
     axes.grid(visible=False, axis="x")
-    axes.legend()
+    figure.legend(loc="outside upper left", ncols=4)
+    return figure
 
 
-def _speakers(axes: Axes, speakers: Mapping[str, Mapping[str, Edits]]) -> None:
-    first = next(iter(speakers.values()))
+def by_speaker(found: Mapping[str, Mapping[str, Edits]], decoders: Sequence[str]) -> Figure:
+    """Word error rates by speaker, from the one the first decoder recognises best on."""
+    first = next(iter(found.values()))
     order = sorted(first, key=lambda name: first[name].rate)
-    for kind, found in enumerate(speakers.values()):
-        rates = [found[name].rate for name in order]
-        mark = _MARKS[kind % len(_MARKS)]
-        axes.plot(rates, mark, color=_colour(kind), markersize=4)
+    figure = Figure(figsize=(6.6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for decoder, each in found.items():
+        kind = decoders.index(decoder)
+        style: Any = {"color": _colour(kind), "marker": _mark(kind), "label": _name(decoder)}
+        heights = [each[name].rate for name in order]
+        axes.plot(heights, linestyle="", markersize=5, clip_on=False, **style)
     if len(order) <= _SPEAKERS:
-        size = 8 if len(order) <= 30 else 6
         names = [_name(name) or "?" for name in order]
-        axes.set_xticks(range(len(order)), names, rotation=90, fontsize=size)
+        axes.set_xticks(range(len(order)), names, rotation=90, fontsize=8 if len(order) < 30 else 6)
         axes.set_xlabel("speaker")
     else:
-        axes.set_xlabel("speakers, from the best recognised on")
+        axes.set_xlabel("speakers")
+    axes.set_ylabel("word error rate")
     axes.set_ylim(bottom=0)
     axes.grid(visible=False, axis="x")
+    figure.legend(loc="outside upper left", ncols=4)
+    return figure
 
 
 def emissions(
@@ -221,11 +237,12 @@ def emissions(
     axes.set_xlabel("seconds")
     figure.colorbar(map_, ax=axes, pad=0.01, label="probability")
     above = axes.secondary_xaxis("top")
-    timed = [each for each in words if each.start_seconds is not None and each.heard]
-    timed = [each for each in timed if each.start_seconds < seconds[-1]]
-    above.set_xticks(
-        [each.start_seconds for each in timed], [_name(each.heard or "") for each in timed]
-    )
+    timed = [
+        (each.start_seconds, _name(each.heard))
+        for each in words
+        if each.heard and each.start_seconds is not None and each.start_seconds < seconds[-1]
+    ]
+    above.set_xticks([start for start, _ in timed], [heard for _, heard in timed])
     above.tick_params(axis="x", rotation=45, length=3)
     for text in above.get_xticklabels():
         text.set_horizontalalignment("left")
@@ -234,7 +251,10 @@ def emissions(
 
 def tuning(found: Mapping[str, Any]) -> Figure:
     """The surface of a search of weights."""
-    return tuning_figure(found)
+    figure = tuning_figure(found)
+    for axes in figure.axes:
+        axes.grid(visible=False)
+    return figure
 
 
 def _thinned(x: Numbers, y: Sequence[float]) -> tuple[Numbers, Numbers]:
@@ -251,8 +271,13 @@ def _colour(kind: int) -> str:
     return _COLOURS[kind % len(_COLOURS)]
 
 
+def _mark(kind: int) -> str:
+    return _MARKS[kind % len(_MARKS)]
+
+
 def _name(text: str) -> str:
-    return shown(text, _LABEL)
+    seen = shown(text)
+    return seen if len(seen) <= _LABEL else seen[: _LABEL - 1] + "…"
 
 
 def _label(label: str) -> str:
