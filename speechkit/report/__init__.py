@@ -4,8 +4,8 @@ from pathlib import Path
 
 from speechkit.data.files import written_whole
 from speechkit.recipe import Recipe
+from speechkit.report.assemble import page
 from speechkit.report.clips import Stores
-from speechkit.report.page import page
 from speechkit.report.read import read_run, sources
 
 __all__ = ["sources", "write_report"]
