@@ -1,6 +1,7 @@
 """Figures stand in a page, take its colours, and show what they are given."""
 
 import re
+from functools import partial
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,8 +15,8 @@ from speechkit.scoring.edits import Edits
 HOSTILE = "</svg><script>$x^{2$\u202e\x00 &amp;"
 
 
-def drawn(figure):
-    found = plots.svg(lambda: figure)
+def drawn(draw):
+    found = plots.svg(draw)
     ElementTree.fromstring(found)
     return found
 
@@ -25,7 +26,7 @@ def ticks(axis):
 
 
 def test_a_figure_takes_the_colour_of_its_page():
-    found = drawn(plots.by_length({"greedy": {"1-5": Edits(1, 0, 0, 4)}}, ["greedy"]))
+    found = drawn(lambda: plots.by_length({"greedy": {"1-5": Edits(1, 0, 0, 4)}}, ["greedy"]))
     assert isinstance(found, Markup)
     assert "currentColor" in found
     assert plots._INK not in found
@@ -34,7 +35,7 @@ def test_a_figure_takes_the_colour_of_its_page():
 
 def test_parts_of_two_figures_have_names_of_their_own():
     one, other = (
-        drawn(plots.by_length({"greedy": {"1-5": Edits(errors, 0, 0, 4)}}, ["greedy"]))
+        drawn(partial(plots.by_length, {"greedy": {"1-5": Edits(errors, 0, 0, 4)}}, ["greedy"]))
         for errors in (1, 2)
     )
     names = [set(re.findall(r' id="([^"]*)"', each)) for each in (one, other)]
@@ -45,7 +46,7 @@ def test_parts_of_two_figures_have_names_of_their_own():
 
 
 def test_names_in_figures_are_texts():
-    found = drawn(plots.by_speaker({HOSTILE: {HOSTILE: Edits(1, 0, 0, 4)}}, [HOSTILE]))
+    found = drawn(lambda: plots.by_speaker({HOSTILE: {HOSTILE: Edits(1, 0, 0, 4)}}, [HOSTILE]))
     assert "<script" not in found
 
 
@@ -59,7 +60,7 @@ def test_the_rates_of_speakers_are_shown_best_first(speakers):
     assert axes.lines[0].get_color() == plots._COLOURS[1]  # as the run's second decoder
     if speakers == 1:
         assert ticks(axes.xaxis) == ["s0"]
-    drawn(figure)
+    drawn(lambda: figure)
 
 
 def test_curves_are_over_epochs():
@@ -99,4 +100,4 @@ def test_emissions_show_probable_labels_and_words_at_their_times():
     (map_,) = axes.collections
     assert map_.get_array()[0, 0] == 0.9
     assert map_.get_array()[1, 29] == 0.9
-    drawn(figure)
+    drawn(lambda: figure)
