@@ -55,7 +55,7 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _MARKS = "os^Dv*"
 _POINTS = 300  # of a curve: more are not seen
 _LABEL = 20  # characters of a name in a figure
-_SPEAKERS = 60  # whose names fit under a figure
+_SPEAKERS = 40  # whose names fit under a figure
 _HEAT_SECONDS = 15.0  # of emissions, at most
 _SEEN = 0.1  # a label that is nowhere as probable as this gets no row of the heat map
 _ROWS = 40
@@ -144,7 +144,7 @@ def _line(axes: Axes, metrics: Metrics, key: str, label: str, *, kind: int) -> N
 
 def intervals(rows: Sequence[Score], decoders: Sequence[str]) -> Figure:
     """The word error rate of each test and decoder, with its interval."""
-    figure = Figure(figsize=(8, 0.7 + 0.32 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(5.6, 0.7 + 0.32 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
         kind = decoders.index(row.decoder)
@@ -167,7 +167,7 @@ def by_length(found: Mapping[str, Mapping[str, Edits]], decoders: Sequence[str])
         found: by decoder, by group.
         decoders: all of the run, so that each has its colour everywhere.
     """
-    figure = Figure(figsize=(4.2, 3.6), layout="constrained")
+    figure = Figure(figsize=(5.4, 3.6), layout="constrained")
     axes = figure.subplots()
     groups = list(next(iter(found.values())))
     width = 0.8 / len(found)
@@ -188,7 +188,7 @@ def by_speaker(found: Mapping[str, Mapping[str, Edits]], decoders: Sequence[str]
     """Word error rates by speaker, from the one the first decoder recognises best on."""
     first = next(iter(found.values()))
     order = sorted(first, key=lambda name: first[name].rate)
-    figure = Figure(figsize=(6.6, 3.6), layout="constrained")
+    figure = Figure(figsize=(5.4, 3.6), layout="constrained")
     axes = figure.subplots()
     for decoder, each in found.items():
         kind = decoders.index(decoder)
