@@ -22,7 +22,7 @@ class Run:
     metrics       lines of metrics.jsonl by their kind, in order
     decoded       test -> decoder -> lines; tests and decoders as scores.json has them
     tunings       what `tuning/DECODER.json` holds, by decoder
-    audit         findings of audit.json; None where the run has none
+    audit         what audit.json holds: "findings", and perhaps a "verdict"; None without one
     """
 
     folder: Path
@@ -34,7 +34,7 @@ class Run:
     scores: Sequence[Score]
     decoded: Mapping[str, Mapping[str, Lines]]
     tunings: Mapping[str, Mapping[str, Any]]
-    audit: Sequence[Mapping[str, Any]] | None
+    audit: Mapping[str, Any] | None
 
     @property
     def decoder(self) -> str:
@@ -45,6 +45,17 @@ class Run:
         """The one whose words are shown: that used last, if it decoded this test."""
         known = list(self.decoded[test])
         return self.decoder if self.decoder in known else known[-1]
+
+    @property
+    def decoders(self) -> list[str]:
+        """All, in the order of their first scores."""
+        return list(dict.fromkeys(row.decoder for row in self.scores))
+
+    @property
+    def parameters(self) -> int | None:
+        """Of the model; None where the run does not say."""
+        sizes = (each.get("measured", {}).get("parameters") for each in self.stages.values())
+        return next((int(size) for size in sizes if size), None)
 
     def emissions(self, test: str) -> Path:
         """Where those of a test are."""
@@ -94,7 +105,7 @@ def read_run(folder: Path) -> Run:
         scores,
         decoded,
         {name: found for name, found in tunings.items() if found and name in used},
-        _findings(_json(folder / "audit.json")),
+        _audit(_json(folder / "audit.json")),
     )
 
 
@@ -109,12 +120,12 @@ def sources(folder: Path) -> dict[str, Any]:
     return {"revision": _REVISION, "files": known}
 
 
-def _findings(audit: Any) -> list[Mapping[str, Any]] | None:  # noqa: ANN401 - JSON
-    if isinstance(audit, dict):
-        audit = audit.get("findings")
-    if not isinstance(audit, list):
+def _audit(found: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - JSON
+    """Findings, alone or beside a verdict."""
+    audit = {"findings": found} if isinstance(found, list) else found
+    if not isinstance(audit, dict) or not isinstance(audit.get("findings"), list):
         return None
-    return [each for each in audit if isinstance(each, dict)]
+    return {**audit, "findings": [each for each in audit["findings"] if isinstance(each, dict)]}
 
 
 def _text(place: Path) -> str | None:

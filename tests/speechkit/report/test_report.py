@@ -86,6 +86,22 @@ def test_a_report_has_every_section(run):
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_an_audit_is_told_whatever_its_shape(run):
+    leak = {"severity": "error", "kind": "shared", "parts": ["train", "lj"], "what": "in both"}
+    leak |= {"count": 3, "total": 4, "unit": "speakers", "remedy": "split by speaker"}
+    leak |= {"examples": [{"id": "anna", "text": "", "note": "7 utterances"}]}
+    (run / "audit.json").write_text(json.dumps({"verdict": "It leaks.", "findings": [leak]}))
+    page = told(run)
+    assert "<p>It leaks.</p>" in page
+    for cell in ("train → lj", "in both", "anna · 7 utterances", "3 of 4 speakers"):
+        assert f">{cell}</td>" in page
+    (run / "audit.json").write_text("[]")
+    assert "<p>Nothing was found.</p>" in told(run)
+    (run / "audit.json").write_text('[{}, 7, {"kind": "odd", "count": 2, "examples": [1]}]')
+    assert "<td>odd</td><td>1</td>" in told(run)
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_what_a_run_has_not_is_left_out(run):
     for name in ("metrics.jsonl", "stages.json", "environment.json"):
         (run / name).unlink()

@@ -102,7 +102,9 @@ def test_what_is_there_can_be_named_and_reached(page):
     unnamed = """[...document.querySelectorAll('button, input, audio, [role=img], [role=group]')]
         .filter(e => !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).length"""
     assert page.evaluate(unnamed) == 0
-    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4,h5')].map(e => +e.tagName[1])")
+    levels = page.evaluate(
+        "[...document.querySelectorAll('h1,h2,h3,h4,h5')].map(e => +e.tagName[1])"
+    )
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
     lost = "[...document.querySelectorAll('nav a')].filter(a => !document.querySelector(a.hash))"
