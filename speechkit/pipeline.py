@@ -1,8 +1,9 @@
 """The stages of a run: what each one needs, and what it leaves behind.
 
-prepare → audit → train → emit → language model → tune → decode → score, in the folder `runs/NAME`.
-A stage whose inputs have not changed is not done again, so that another decoder costs seconds, and
-a run that was killed goes on where it was. A finished training is never thrown away unasked.
+prepare → audit → train → emit → language model → tune → decode → score → report, in the folder
+`runs/NAME`. A stage whose inputs have not changed is not done again, so that another decoder costs
+seconds, and a run that was killed goes on where it was. A finished training is never thrown away
+unasked.
 """
 
 import json
@@ -98,7 +99,9 @@ class Pipeline:
             scores = [self._test(folder, name) for name in self._corpora.tests]
             self._keep_recipe()
             place = self.folder / "scores.json"
-            return write_scores(place, scores, holds=partial(self._holds, folder))
+            rows = write_scores(place, scores, holds=partial(self._holds, folder))
+            self._report(folder)
+            return rows
 
     def tune(self, asked: TuneSettings) -> dict[str, Any]:
         """Search the weights of the recipe's decoder again, for the model that is there.
@@ -138,6 +141,25 @@ class Pipeline:
                     "another decoder: --decoder beam",
                 )
             return self._search(folder, decoder, asked)
+
+    def report(self) -> Path:
+        """Write the report again, whether or not the run has changed; gives its place.
+
+        Raises:
+            SpeechkitError: whatever the user can put right: there are no scores.
+        """
+        folder = RunFolder(self.folder)
+        with folder.locked():
+            return self._report(folder, again=True)
+
+    def _report(self, folder: RunFolder, *, again: bool = False) -> Path:
+        from speechkit.report import sources, write_report  # noqa: PLC0415 - it imports matplotlib
+
+        place, inputs = self.folder / "report.html", sources(self.folder)
+        if again or not folder.is_done("report", inputs, place):
+            write_report(self.folder, self.recipe, self._corpora.store)
+            folder.done("report", inputs, place)
+        return place
 
     def _keep_recipe(self) -> None:
         """Put the recipe, with every default, into the run's folder."""

@@ -25,6 +25,12 @@ def toys(no_entry_points: None) -> Plugins:
 
 
 @pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without figures, which take a second or two to draw."""
+    monkeypatch.setattr("speechkit.report.plots.svg", lambda draw: "")
+
+
+@pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A web server on this machine, and a client that waits no longer than a test can."""
     monkeypatch.setenv("no_proxy", "*")

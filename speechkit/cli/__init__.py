@@ -22,6 +22,7 @@ COMMANDS = {
     "tune": ("speechkit.cli.tune:tune", "Search a decoder's weights again; train nothing."),
     "transcribe": ("speechkit.cli.transcribe:transcribe", "Write what is said in a recording."),
     "mic": ("speechkit.cli.mic:mic", "Write what is said into the microphone."),
+    "report": ("speechkit.cli.report:report", "Write a run's report.html again."),
     "compare": ("speechkit.cli.compare:compare", "Set runs or decoders side by side, and test."),
     "audit": ("speechkit.cli.audit:audit", "Look for leaks and odd data; train nothing."),
     "recipe": ("speechkit.cli.recipe:app", "Check a recipe, or show it with every default."),

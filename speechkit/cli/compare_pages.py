@@ -6,9 +6,9 @@ from string import ascii_uppercase
 from typing import Any
 
 from speechkit.cli.page import Block, Heading, Paragraph, Table
-from speechkit.cli.score_tables import interval_shown, interval_told
 from speechkit.scoring.compare import ComparedTest, Comparison, Pair, UtteranceChange, WordChange
 from speechkit.scoring.mapsswe import FEW
+from speechkit.scoring.told import interval_shown, interval_told
 from speechkit.scoring.uncertainty import Difference
 
 _CHANCE = 0.05  # a difference that chance gives more often is none to speak of

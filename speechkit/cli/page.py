@@ -1,48 +1,16 @@
 """A page of headings, paragraphs and tables, written for a terminal, as Markdown, or as HTML."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from html import escape
-from typing import TypeAlias
+from collections.abc import Iterable
 
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .25rem .75rem; border-bottom: 1px solid #ccc; text-align: left; }
-th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; }
-"""
+from speechkit.report.blocks import Block, Heading, Paragraph, Table
+from speechkit.report.html import to_html
 
-
-@dataclass(frozen=True)
-class Heading:
-    """Of the page (level 1), of a section (2), or of a part of one (3)."""
-
-    text: str
-    level: int = 2
-
-
-@dataclass(frozen=True)
-class Paragraph:
-    """Some sentences."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of cells. The first `texts` columns are texts, the others numbers."""
-
-    headings: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    texts: int = 1
-
-
-Block: TypeAlias = Heading | Paragraph | Table
+__all__ = ["Block", "Heading", "Paragraph", "Table", "to_html", "to_markdown", "to_terminal"]
 
 
 def to_terminal(page: Iterable[Block], console: Console) -> None:
@@ -93,32 +61,3 @@ def _marked(text: str) -> str:
     a\_b \| \<c>
     """
     return "".join(f"\\{each}" if each in r"\`*_[]<|" else each for each in text)
-
-
-def to_html(page: Iterable[Block], *, title: str) -> str:
-    """A whole file that needs no other."""
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
-    body = "\n".join(map(_html, page))
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>'
-
-
-def _html(block: Block) -> str:
-    match block:
-        case Heading(text, level):
-            return f"<h{level}>{escape(text)}</h{level}>"
-        case Paragraph(text):
-            return f"<p>{escape(text)}</p>"
-        case Table(headings, rows, texts):
-            lines = [_html_row("th", headings, texts)]
-            lines += [_html_row("td", row, texts) for row in rows]
-            return "<table>\n" + "\n".join(lines) + "\n</table>"
-
-
-def _html_row(tag: str, cells: Sequence[str], texts: int) -> str:
-    made = [
-        f"<{tag}>{escape(cell)}</{tag}>"
-        if place < texts
-        else f'<{tag} class="number">{escape(cell)}</{tag}>'
-        for place, cell in enumerate(cells)
-    ]
-    return f"<tr>{''.join(made)}</tr>"

@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 
 from speechkit.scoring.scores import Score
-from speechkit.scoring.uncertainty import MIN_UTTERANCES
+from speechkit.scoring.told import errors_cut, interval_shown, interval_told
 
 
 def score_table(rows: Sequence[Score], *, title: str, wide: bool) -> Table:
@@ -22,13 +22,11 @@ def score_table(rows: Sequence[Score], *, title: str, wide: bool) -> Table:
     counts = ["sub", "del", "ins", "words"] if wide else []
     for heading in ["WER", "95 %", "cut", "CER", "SER", *counts, "RTF"]:
         table.add_column(heading, justify="right", no_wrap=True)
-    greedy = {row.test: row.wer for row in rows if row.decoder == "greedy"}
     for row in rows:
-        compared = row.decoder != "greedy" and greedy.get(row.test)
         cells = [
             f"{row.wer:.4f}",
             interval_shown(row),
-            f"{1 - row.wer / compared:.0%}" if compared else "",
+            errors_cut(row, rows),
             f"{row.cer:.4f}",
             "" if row.ser is None else f"{row.ser:.4f}",
         ]
@@ -46,33 +44,3 @@ def told(rows: Sequence[Score]) -> Iterator[str]:
         if row.n2_wer is not None:
             name = f"{row.test}, {row.decoder}"
             yield f"{name}: as N2 counts, WER {row.n2_wer:.4f}, CER {row.n2_cer:.4f}"
-
-
-def interval_shown(row: Score) -> str:
-    """`0.112–0.138`, or nothing."""
-    if row.wer_low is None or row.wer_high is None:
-        return ""
-    return f"{row.wer_low:.3f}–{row.wer_high:.3f}"
-
-
-def interval_told(row: Score) -> str:
-    """What the interval of a score stands on, and whom it speaks of."""
-    utterances = _count(row.utterances, "utterance")
-    if row.speakers:
-        utterances += f" of {_count(row.speakers, 'speaker')}"
-    if row.wer_low is None:
-        if row.utterances < MIN_UTTERANCES:
-            return f"{utterances}: too few for an interval"
-        if not row.wer:
-            return f"{utterances}: no error, and so no interval"
-        return f"{utterances}: no interval: hardly an error, or hardly a word right"
-    if row.interval == "speakers":
-        return f"{utterances}: the interval speaks of others like them"
-    if not row.speakers:
-        return f"{utterances}, of unknown speakers: the interval takes each for another"
-    these = "this one" if row.speakers == 1 else "these"
-    return f"{utterances}: too few to speak of others; the interval is of {these} alone"
-
-
-def _count(number: int, one: str) -> str:
-    return f"{number:,} {one}" + ("" if number == 1 else "s")

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -110,12 +112,8 @@ def load_emissions(place: Path) -> StoredEmissions:
     Raises:
         RunError: it is not there, or damaged.
     """
-    try:
-        with safe_open(place, framework="pt") as opened:
-            about = json.loads((opened.metadata() or {})["speechkit"])
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise RunError(f"{place}: no emissions to decode: {error}", hint="delete it") from None
+    with _opened(place) as (about, opened):
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     return StoredEmissions(
         tuple(about["ids"]),
         tensors["log_probs"],
@@ -123,3 +121,37 @@ def load_emissions(place: Path) -> StoredEmissions:
         about["frame_shift_seconds"],
         tensors.get("frame_times"),
     )
+
+
+def emissions_of(place: Path, id_: str) -> Emissions | None:
+    """Those of one utterance, the others not read; None where it is not among them.
+
+    Raises:
+        RunError: the file is not there, or damaged.
+    """
+    with _opened(place) as (about, opened):
+        if id_ not in about["ids"]:
+            return None
+        index = about["ids"].index(id_)
+        lengths = opened.get_tensor("lengths")
+        first = int(lengths[:index].sum())
+        span = slice(first, first + int(lengths[index]))
+        times = None
+        if "frame_times" in opened.keys():  # noqa: SIM118 - it is no mapping
+            times = opened.get_slice("frame_times")[span][None]
+        return Emissions(
+            opened.get_slice("log_probs")[span][None],
+            lengths[index : index + 1],
+            about["frame_shift_seconds"],
+            times,
+        )
+
+
+@contextmanager
+def _opened(place: Path) -> Iterator[tuple[dict[str, Any], Any]]:
+    """What the file says of itself, and the file."""
+    try:
+        with safe_open(place, framework="pt") as opened:
+            yield json.loads((opened.metadata() or {})["speechkit"]), opened
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise RunError(f"{place}: no emissions to decode: {error}", hint="delete it") from None

@@ -1,4 +1,4 @@
-"""A picture of a search of weights: where the errors are few. Matplotlib is imported here alone."""
+"""A picture of a search of weights: where the errors are few."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,10 +26,15 @@ _LEVELS = 12
 
 
 def draw_tuning(found: Mapping[str, Any], place: Path) -> None:
-    """Write an SVG of what `tuning/DECODER.json` holds.
+    """Write an SVG of what `tuning/DECODER.json` holds."""
+    with mpl.rc_context(_STYLE), written_whole(place) as beside:
+        tuning_figure(found).savefig(beside, format="svg", metadata={"Date": None})
 
-    A map of the word error rate over the first two weights, and beside it a panel for each weight:
-    the lowest rate at each value tried.
+
+def tuning_figure(found: Mapping[str, Any]) -> Figure:
+    """A map of the word error rate over the first two weights, and a panel for each weight.
+
+    A panel shows the lowest rate at each value tried.
     """
     names = list(found["best"]["settings"])
     points = {
@@ -37,21 +42,19 @@ def draw_tuning(found: Mapping[str, Any], place: Path) -> None:
     }
     rates = np.array([100 * point["wer"] for point in found["points"]], np.float64)
     has_map = len(names) > 1
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(9.5 if has_map else 5.5, 5.2), layout="constrained")
-        grid = figure.add_gridspec(
-            max(2, len(names)) if has_map else 1,
-            2 if has_map else 1,
-            width_ratios=[1.9, 1] if has_map else None,
-        )
-        if has_map:
-            _draw_map(figure, figure.add_subplot(grid[:, 0]), found, names[:2], points, rates)
-        for row, name in enumerate(names):
-            axes = figure.add_subplot(grid[row, -1])
-            _draw_line(axes, found, name, points[name], rates)
-        figure.suptitle(_title(found), fontsize=10)
-        with written_whole(place) as beside:
-            figure.savefig(beside, format="svg", metadata={"Date": None})
+    figure = Figure(figsize=(9.5 if has_map else 5.5, 5.2), layout="constrained")
+    grid = figure.add_gridspec(
+        max(2, len(names)) if has_map else 1,
+        2 if has_map else 1,
+        width_ratios=[1.9, 1] if has_map else None,
+    )
+    if has_map:
+        _draw_map(figure, figure.add_subplot(grid[:, 0]), found, names[:2], points, rates)
+    for row, name in enumerate(names):
+        axes = figure.add_subplot(grid[row, -1])
+        _draw_line(axes, found, name, points[name], rates)
+    figure.suptitle(_title(found), fontsize=10)
+    return figure
 
 
 def _title(found: Mapping[str, Any]) -> str:
@@ -124,7 +127,7 @@ def _draw_line(
     at = np.unique(values)
     lowest = np.array([rates[values == value].min() for value in at])
     axes.scatter(values, rates, s=6, color="#999999", linewidths=0)
-    axes.plot(at, lowest, color="#31688e", linewidth=1.2)
+    axes.plot(at, lowest, color="#4a8fbf", linewidth=1.2)
     best = found["best"]
     axes.scatter(
         best["settings"][name],

@@ -68,11 +68,31 @@ def _place(given: str, root: Path) -> tuple[Path, str]:
     """The folder, and the decoder or ""."""
     run, _, decoder = given.rpartition(":")
     for name, rest in ((given, ""), (run, decoder)):
-        for folder in (Path(name), root / name):
-            if name and (folder / "recipe.toml").is_file():
-                return folder, rest
+        if folder := _found(name, root):
+            return folder, rest
+    return find_run(run or given, root, given=given), ""
+
+
+def find_run(name: str, root: Path, *, given: str | None = None) -> Path:
+    """The folder of a run: `name`, or that in `root`.
+
+    Args:
+        name: of the run, or its folder.
+        root: where runs are kept.
+        given: what messages call it, where the user said more than its name.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    if folder := _found(name, root):
+        return folder
     known = sorted(each.parent.name for each in root.glob("*/recipe.toml"))
-    raise RunError(f"{given}: no such run", hint=near(run or given, known))
+    raise RunError(f"{given or name}: no such run", hint=near(name, known))
+
+
+def _found(name: str, root: Path) -> Path | None:
+    places = (Path(name), root / name) if name else ()
+    return next((each for each in places if (each / "recipe.toml").is_file()), None)
 
 
 def _recipe(folder: Path) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from speechkit.runs import RunFolder
 from speechkit.settings import TuneSettings
 from speechkit.training import loop
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 MASKS = """use = "spec_augment"
 frequency_mask_width = 3
 time_mask_width = 8"""
@@ -151,6 +153,10 @@ def test_a_run_leaves_what_it_promises_and_a_second_call_does_nothing(house):
     assert kinds.count("epoch") == 3
     assert kinds.count("validation") == 3
     assert list((folder / "tensorboard").iterdir())
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("Emissions over time</h3>") == 2
+    assert page.count("<audio") == 12
+    assert "--run tones-again" in page
 
     stamps = {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
     assert pipeline(house).run() == rows
