@@ -3,6 +3,8 @@
 import gzip
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +158,40 @@ def test_options_that_make_no_sense_are_usage_errors(tmp_path, arguments):
     result = lm(*arguments, "-o", tmp_path / "out", file, status=2)
     assert not list(tmp_path.iterdir())
     assert result.stdout == ""
+
+
+def test_an_output_that_cannot_be_written_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder.arpa").mkdir()
+    for output in ("file", "file/lm.arpa", "folder.arpa"):
+        with pytest.raises(SpeechkitError, match=f"{output}|{tmp_path}.*cannot be written"):
+            lm("build", "-o", tmp_path / output, TEXT)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "folder.arpa"]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="files are not made of their size")
+def test_a_full_disk_is_an_error_whatever_is_written(tmp_path):
+    """Told by a process of its own, since a map on a full disk once ended it with a signal."""
+    script = (
+        "import resource, sys\n"
+        "from speechkit import SpeechkitError\n"
+        "from speechkit_lm import build\n"
+        "from pathlib import Path\n"
+        "limit, memory, where = int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))\n"
+        "lines = [f'a{i} b{i} c{i}' for i in range(1000)]\n"
+        "try:\n"
+        "    model = build(lines, memory_gigabytes=memory, temporary=where)\n"
+        "    model.save(where / 'lm.arpa')\n"
+        "except SpeechkitError as error:\n"
+        "    print(error)\n"
+    )
+    for limit, memory in ((2_000, 2.0), (2_000, 1e-9), (15_000, 1e-9), (35_000, 1e-9)):
+        arguments = [sys.executable, "-c", script, str(limit), str(memory), str(tmp_path)]
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False)  # noqa: S603
+        assert done.returncode == 0, done.stderr
+        assert "cannot be written: File too large" in done.stdout
+        assert not list(tmp_path.iterdir())
 
 
 def test_a_model_that_is_not_there_is_an_error_with_a_remedy(tmp_path):
