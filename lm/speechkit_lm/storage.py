@@ -154,9 +154,10 @@ def open_arrays(
             f"{path}: not a {_FORMAT}",
             hint="give one that `speechkit lm build` wrote, or an ARPA file",
         )
-    if metadata.get("version") != str(VERSION):
+    version = metadata.get("version")
+    if version != str(VERSION):
         raise DataError(
-            f"{path}: version {metadata.get('version')} of the format, this speechkit reads {VERSION}",
+            f"{path}: version {version} of the format, this speechkit reads {VERSION}",
             hint=rebuild,
         )
     start = 8 + length

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from textbook import DATA
 from typer.testing import CliRunner
@@ -45,6 +47,14 @@ def test_text_is_plain_packed_or_stdin(tmp_path, russian):
     lm("build", "-o", tmp_path / "out", TEXT, packed, "-", given="сова\n")
     expected = build([*russian, "лиса спит", "сова"])
     assert NgramModel.load(tmp_path / "out").words == expected.words
+
+
+def test_a_column_of_a_table_is_named_after_its_file(tmp_path):
+    table = tmp_path / "12:30.parquet"
+    pq.write_table(pa.table({"text": ["лиса спит"], "said": ["сова"]}), table)
+    for name, words in ((table, ["лиса", "спит"]), (f"{table}:said", ["сова"])):
+        lm("build", "-o", tmp_path / "out", name)
+        assert NgramModel.load(tmp_path / "out").words[3:] == words
 
 
 def test_building_takes_every_setting(tmp_path, russian):
@@ -142,6 +152,8 @@ def test_prune_and_mix_write_models(tmp_path, russian):
     [
         ["build", "--cutoffs", "0,x"],
         ["build", "--cutoffs", "1,0"],
+        ["build", "--cutoffs", "1.5"],
+        ["build", "--cutoffs", "nan"],
         ["build", "--order", 2, "--cutoffs", "0,0,0"],
         ["build", "--weights", "1,2"],
         ["build", "--fallback", "1,1"],
@@ -149,6 +161,8 @@ def test_prune_and_mix_write_models(tmp_path, russian):
         ["build", "--engine", "lmplz", "--vocabulary-limit", 3],
         ["build", "--recipe", "r.toml", "--alphabet", "abc"],
         ["build", "--memory", "0"],
+        ["build", "--memory", "inf"],
+        ["build", "--memory", "nan"],
         ["mix"],
         ["mix", "--weights", "0"],
     ],
@@ -188,7 +202,7 @@ def test_a_full_disk_is_an_error_whatever_is_written(tmp_path):
     )
     for limit, memory in ((2_000, 2.0), (2_000, 1e-9), (15_000, 1e-9), (35_000, 1e-9)):
         arguments = [sys.executable, "-c", script, str(limit), str(memory), str(tmp_path)]
-        done = subprocess.run(arguments, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert "cannot be written: File too large" in done.stdout
         assert not list(tmp_path.iterdir())
