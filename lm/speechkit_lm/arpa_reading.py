@@ -160,6 +160,7 @@ def _read(lines: _Lines, path: Path, progress: Progress) -> NgramModel:
 def _header(lines: _Lines) -> list[int]:
     """Read up to the first section: how many n-grams of each order there shall be."""
     lines.refill()
+    lines.buffer = lines.buffer.removeprefix(b"\xef\xbb\xbf")  # the mark some editors put first
     if lines.buffer.startswith(KENLM_BINARY):
         raise DataError(
             f"{lines.name}: a KenLM binary, which only KenLM reads",
@@ -334,7 +335,9 @@ class _Part:
                 ids = [words.ids.get(each[:-1], -1) for each in distinct]
         except UnicodeDecodeError as error:
             raise self.lines.error(
-                "a word that is not UTF-8", line=self._line_of(error.object)
+                "a word that is not UTF-8",
+                line=self._line_of(error.object),
+                hint="convert the file, for instance with iconv --to-code=UTF-8",
             ) from error
         ids_of_codes = np.array(ids, np.int32)
         if (ids_of_codes < 0).any():

@@ -1,6 +1,7 @@
 """From text to a model: every step in one call."""
 
 import logging
+import math
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -64,8 +65,8 @@ def build(
     (2, (7, 7))
     """
     cutoffs = full_cutoffs(cutoffs, order)
-    if memory_gigabytes <= 0:
-        raise ValueError(f"memory_gigabytes must be above 0, not {memory_gigabytes}")
+    if not 0 < memory_gigabytes < math.inf:
+        raise ValueError(f"memory_gigabytes must be a number above 0, not {memory_gigabytes}")
     memory = int(memory_gigabytes * 2**30)
     with ExitStack() as stack:
         scratch = Scratch()

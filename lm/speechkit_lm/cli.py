@@ -113,7 +113,7 @@ def build(
     normalize = _rules(recipe, alphabet)
     settings: dict[str, Any] = {
         "order": order,
-        "cutoffs": [int(each) for each in _numbers(cutoffs, "--cutoffs")],
+        "cutoffs": _whole_numbers(cutoffs, "--cutoffs"),
         "vocabulary": _vocabulary(vocabulary),
         "fallback_discounts": _discounts(fallback),
         "memory_gigabytes": memory,
@@ -326,9 +326,11 @@ def _blocks(texts: Iterable[str], normalize: Any) -> "Iterator[Block]":  # noqa:
     from speechkit_lm.text import blocks_of_column, blocks_of_file, normalized  # noqa: PLC0415
 
     for each in texts:
-        file, _, column = each.partition(":")
-        of_table = file.endswith(".parquet")
-        blocks = blocks_of_column(file, column or "text") if of_table else blocks_of_file(each)
+        table, parquet, column = each.rpartition(".parquet")
+        if parquet and column[:1] in {"", ":"}:
+            blocks = blocks_of_column(table + parquet, column[1:] or "text")
+        else:
+            blocks = blocks_of_file(each)
         yield from blocks if normalize is None else normalized(blocks, normalize)
 
 
@@ -361,6 +363,13 @@ def _numbers(text: str, option: str) -> list[float]:
         return [float(each) for each in text.replace(",", " ").split()]
     except ValueError:
         _usage(f"{option} takes numbers parted by commas, not {text!r}")
+
+
+def _whole_numbers(text: str, option: str) -> list[int]:
+    numbers = _numbers(text, option)
+    if not all(each.is_integer() for each in numbers):
+        _usage(f"{option} takes whole numbers parted by commas, not {text!r}")
+    return [int(each) for each in numbers]
 
 
 def _discounts(text: str) -> tuple[float, float, float] | None:

@@ -78,6 +78,5 @@ def _feed(running: "subprocess.Popen[bytes]", blocks: Iterable[Block]) -> None:
     assert running.stdin is not None
     with suppress(BrokenPipeError), running.stdin as text:  # then it has failed, and says why
         for block in blocks:
-            text.write(_BLANK_LINE.sub(b"", block.data))
-            if not block.data.endswith(b"\n"):
-                text.write(b"\n")
+            lines = block.data if block.data.endswith(b"\n") else block.data + b"\n"
+            text.write(_BLANK_LINE.sub(b"", lines))

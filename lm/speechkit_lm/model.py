@@ -160,13 +160,22 @@ class NgramModel:
 
             return read_arpa(path, progress=progress)
         arrays, metadata = storage.open_arrays(path, verify=verify)
-        blob = arrays["words"].tobytes().decode()
-        counts = [int(each) for each in metadata.pop("counts").split()]
+        try:
+            words = arrays["words"].tobytes().decode().split("\n")
+            counts = [int(each) for each in metadata.pop("counts").split()]
+            held = NgramArrays(*(arrays[name] for name in DTYPES))
+        except (KeyError, ValueError) as error:
+            raise _damaged(path) from error
+        size, contexts = sum(counts), sum(counts[:-1])
+        sizes = [size, size, size, contexts, contexts, contexts + 1]
+        # Compiled code reads the arrays without looking at where they end.
+        if len(words) != counts[0] or [len(each) for each in held] != sizes:
+            raise _damaged(path)
         facts = {key: value for key, value in metadata.items() if key.startswith("fact_")}
         return cls(
-            blob.split("\n"),
+            words,
             counts,
-            NgramArrays(*(arrays[name] for name in DTYPES)),
+            held,
             path=path,
             facts={key.removeprefix("fact_"): value for key, value in facts.items()},
         )
@@ -304,3 +313,10 @@ class NgramModel:
         from speechkit_lm.text import blocks_of_lines  # noqa: PLC0415
 
         return perplexity(self, blocks_of_lines(lines, name))
+
+
+def _damaged(path: Path) -> DataError:
+    return DataError(
+        f"{path}: the file does not hold what a model has",
+        hint="build the model again with `speechkit lm build`",
+    )

@@ -1,11 +1,14 @@
 """Arrays that are in memory while they are small, and in temporary files when they are not."""
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from speechkit_lm.storage import told_of_writing
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -23,14 +26,25 @@ class Scratch:
 
     def empty(self, size: int, dtype: type[Number]) -> npt.NDArray[Number]:
         """An array of `size` numbers yet to be written."""
-        if self._folder is None or size * np.dtype(dtype).itemsize <= self.bytes_in_memory:
+        octets = size * np.dtype(dtype).itemsize
+        if self._folder is None or octets <= self.bytes_in_memory or not size:
             return np.empty(size, dtype)
-        return np.memmap(self.file(), dtype, "w+", shape=(size,))
+        path = self.file()
+        with told_of_writing(self._folder), path.open("wb") as file:
+            # Room that turns out to be lacking when the map is written to ends the process.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, octets)
+            else:
+                file.truncate(octets)
+        return np.memmap(path, dtype, "r+", shape=(size,))
 
     def file(self) -> Path:
         """A new file of the folder."""
         assert self._folder is not None
-        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as made:
+        with (
+            told_of_writing(self._folder),
+            tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as made,
+        ):
             return Path(made.name)
 
 
@@ -65,7 +79,7 @@ class Column(Generic[Number]):
 
     def _spill(self) -> None:
         self._file = self._file or self._scratch.file()
-        with self._file.open("ab") as file:
+        with told_of_writing(self._file.parent), self._file.open("ab") as file:
             for piece in self._pieces:
-                piece.tofile(file)
+                file.write(piece.data)  # `tofile` does not say why it could not
         self._pieces, self._waiting = [], 0

@@ -32,17 +32,38 @@ CHECKED_BYTES = 1 << 30  # above, reading everything once would be felt
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A place beside `path` to write to, renamed to `path` if all went well and removed if not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    os.close(handle)
-    partial = Path(name)
+    """A place beside `path` to write to, renamed to `path` if all went well and removed if not.
+
+    Raises:
+        DataError: it cannot be written: a full disk, no permission, a folder of that name.
+    """
+    with told_of_writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+        os.close(handle)
+        partial = Path(name)
+        try:
+            yield partial
+            partial.chmod(0o666 & ~_umask())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def told_of_writing(path: Path) -> Iterator[None]:
+    """While inside, what the system says is said of writing to `path`.
+
+    Raises:
+        DataError: it said something.
+    """
     try:
-        yield partial
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written: {error.strerror or error}",
+            hint="give a path on a disk with room, where you may write and no file is in the way",
+        ) from error
 
 
 def _umask() -> int:
@@ -53,9 +74,14 @@ def _umask() -> int:
 
 @contextmanager
 def temporary_folder(beside: Path) -> Iterator[Path]:
-    """A folder for temporary files on the disk of `beside`, removed at the end."""
-    beside.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=beside, prefix=".lm.", suffix=".partial"))
+    """A folder for temporary files on the disk of `beside`, removed at the end.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    with told_of_writing(beside):
+        beside.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=beside, prefix=".lm.", suffix=".partial"))
     try:
         yield folder
     finally:
@@ -128,29 +154,51 @@ def open_arrays(
             f"{path}: not a {_FORMAT}",
             hint="give one that `speechkit lm build` wrote, or an ARPA file",
         )
-    if metadata["version"] != str(VERSION):
+    version = metadata.get("version")
+    if version != str(VERSION):
         raise DataError(
-            f"{path}: version {metadata['version']} of the format, this speechkit reads {VERSION}",
+            f"{path}: version {version} of the format, this speechkit reads {VERSION}",
             hint=rebuild,
         )
     start = 8 + length
-    end = start + max(each["data_offsets"][1] for each in header.values())
+    try:
+        places = _places(header, start)
+        wanted_checksum = int(metadata["crc32"], 16)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: the file's header is damaged: {error}", hint=rebuild) from error
+    end = max(place.stop for place in places.values())
     if len(whole) != end:
         raise DataError(f"{path}: {len(whole)} bytes of {end}, the file is cut off", hint=rebuild)
     if verify is None:
         verify = len(whole) <= CHECKED_BYTES
-    if verify and _checksum(whole, start) != int(metadata["crc32"], 16):
+    if verify and _checksum(whole, start) != wanted_checksum:
         raise DataError(f"{path}: its contents have changed since it was written", hint=rebuild)
     arrays = {
         name: np.frombuffer(
-            whole,
-            _NAMES[each["dtype"]],
-            count=int(np.prod(each["shape"])),
-            offset=start + each["data_offsets"][0],
-        ).reshape(each["shape"])
+            whole, _NAMES[each["dtype"]], count=each["shape"][0], offset=places[name].start
+        )
         for name, each in header.items()
     }
     return arrays, metadata
+
+
+def _places(header: Mapping[str, Any], start: int) -> dict[str, slice]:
+    """Where the bytes of each array are: one after the other, or the header is damaged.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is.
+    """
+    places, at = {}, start
+    for name, each in header.items():
+        (count,), (first, last) = each["shape"], each["data_offsets"]
+        place = slice(start + first, start + last)
+        size = count * np.dtype(_NAMES[each["dtype"]]).itemsize
+        if place != slice(at, at + size):
+            raise ValueError(f"{name} is not where it should be")
+        places[name], at = place, at + size
+    if not places:
+        raise ValueError("it names no arrays")
+    return places
 
 
 def _checksum(whole: mmap.mmap, start: int) -> int:

@@ -87,7 +87,7 @@ def _blocks(file: IO[bytes], name: str) -> Iterator[Block]:
         rest = piece[cut:]
         yield Block(data, name, line)
         line += data.count(b"\n")
-    if rest:
+    if rest or line == 1:  # of an empty file, its name
         yield Block(rest, name, line)
 
 
@@ -110,9 +110,8 @@ def blocks_of_column(path: Path | str, column: str = "text") -> Iterator[Block]:
 
     try:
         with pq.ParquetFile(path) as table:
-            schema = table.schema_arrow
-            if column not in schema.names or not pa.types.is_string(schema.field(column).type):
-                texts = [each.name for each in schema if pa.types.is_string(each.type)]
+            texts = [each.name for each in table.schema_arrow if _is_text(each.type)]
+            if column not in texts:
                 raise DataError(
                     f"{path}: there is no column of texts called {column!r}",
                     hint=f"columns of texts: {', '.join(texts) or 'none'}; FILE.parquet:COLUMN",
@@ -125,6 +124,15 @@ def blocks_of_column(path: Path | str, column: str = "text") -> Iterator[Block]:
             yield from blocks_of_lines(rows, f"{path}:{column}")
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{path}: cannot be read: {error}", hint="give a Parquet file") from error
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Whether a column's values are texts, in whichever way they are kept."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
 
 def normalized(blocks: Iterable[Block], normalize: Callable[[str], str]) -> Iterator[Block]:

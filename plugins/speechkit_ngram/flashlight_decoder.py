@@ -24,8 +24,9 @@ from speechkit import (
     Vocabulary,
     Word,
 )
+from speechkit_ngram.frames import frames_of
 from speechkit_ngram.settings import FlashlightConfig
-from speechkit_ngram.source import Source, explained, source_of
+from speechkit_ngram.source import Source, explained, open_kenlm, source_of
 from speechkit_ngram.spelling import check_fit, letters_of, spelt
 from speechkit_ngram.times import end_seconds
 
@@ -83,11 +84,14 @@ class FlashlightDecoder:
         return made
 
     def __call__(self, emissions: Emissions) -> list[list[Hypothesis]]:
-        """Search each utterance; up to nbest distinct texts, best first."""
-        log_probs = emissions.log_probs.cpu().float().numpy()
+        """Search each utterance; up to nbest distinct texts, best first.
+
+        Raises:
+            DataError: not log probabilities of this vocabulary.
+        """
         return [
-            self._hypotheses(emissions, row, log_probs[row, :length])
-            for row, length in enumerate(emissions.lengths.tolist())
+            self._hypotheses(emissions, row, frames)
+            for row, frames in enumerate(frames_of(emissions, self._vocabulary))
         ]
 
     def _opened(self, path: Path | None) -> Any:  # noqa: ANN401 - no types
@@ -118,7 +122,9 @@ class FlashlightDecoder:
         return library.LexiconDecoder(
             library.LexiconDecoderOptions(
                 beam_size=config.beam,
-                beam_size_token=config.labels_per_frame or len(self._vocabulary),
+                beam_size_token=min(
+                    config.labels_per_frame or len(self._vocabulary), len(self._vocabulary)
+                ),
                 beam_threshold=config.beam_threshold,
                 lm_weight=config.lm_weight * _LN_10,  # flashlight takes KenLM's log10 as it is
                 word_score=config.word_bonus,
@@ -237,6 +243,8 @@ def _without_words(source: Source | None) -> SpeechkitError:
             hint="add a table [lm], or name a model as lm_file, or words as words_file, in "
             "[decoder.flashlight]",
         )
+    if source.path is not None:
+        open_kenlm(source.path)  # one that cannot be opened is told as that
     return SpeechkitError(
         f"{source.path}: the decoder flashlight needs the model's words, which it does not tell",
         hint="list them in a text file, as words_file in [decoder.flashlight], or give the ARPA "

@@ -9,6 +9,7 @@ import logging
 from typing import Literal
 
 from speechkit import Emissions, Hypothesis, LanguageModel, Vocabulary, Word
+from speechkit_ngram.frames import frames_of
 from speechkit_ngram.search import Found, FoundWord, Job, Search
 from speechkit_ngram.settings import KenlmConfig
 from speechkit_ngram.source import source_of
@@ -85,12 +86,14 @@ class KenlmDecoder:
         )
 
     def __call__(self, emissions: Emissions) -> list[list[Hypothesis]]:
-        """Search each utterance; up to nbest distinct texts, best first."""
-        log_probs = emissions.log_probs.cpu().float().numpy()
-        lengths = emissions.lengths.tolist()
+        """Search each utterance; up to nbest distinct texts, best first.
+
+        Raises:
+            DataError: not log probabilities of this vocabulary.
+        """
         jobs = [
-            Job(log_probs[row, :length], emissions.frame_shift_seconds)
-            for row, length in enumerate(lengths)
+            Job(frames, emissions.frame_shift_seconds)
+            for frames in frames_of(emissions, self._vocabulary)
         ]
         return [
             [_hypothesis(emissions, row, each) for each in found]

@@ -8,7 +8,7 @@ from speechkit import Config, Field, RecipePath
 class NgramDecoderConfig(Config):
     """What both searches have."""
 
-    beam: int = Field(100, gt=0, description="hypotheses kept from frame to frame")
+    beam: int = Field(100, gt=0, le=100_000, description="hypotheses kept from frame to frame")
     lm_weight: float = Field(
         0.5, ge=0, description="of the language model's log probability; 0: search without it"
     )

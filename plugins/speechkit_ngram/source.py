@@ -1,6 +1,7 @@
 """The language model a search reads: where its file is, which words it knows, and opening it."""
 
 import gzip
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from speechkit_ngram.settings import NgramDecoderConfig
 
 _BINARY = b"mmap lm http://kheafield.com/code"
 _GZIP = b"\x1f\x8b"
+_COUNT = re.compile(rb"ngram\s+\d+\s*=\s*\d+")
+_ORDERS = range(2, 7)  # that kenlm is compiled for
 _SPECIAL = {"<unk>", "<UNK>", "<s>", "</s>"}
 
 
@@ -91,9 +94,14 @@ def explained(path: Path, error: Exception) -> DataError:
     from speechkit_lm import read_arpa  # noqa: PLC0415 - only to find the line that is wrong
 
     try:
-        read_arpa(path)
+        order = read_arpa(path).order
     except DataError as found:
         return found
+    if order not in _ORDERS:
+        return DataError(
+            f"{path}: a model of order {order}, KenLM reads orders {_ORDERS[0]} to {_ORDERS[-1]}",
+            hint="give a model of another order ([lm] order), or use the decoder beam",
+        )
     return DataError(
         f"{path}: KenLM cannot read it: {_reason(error)}",
         hint="write the ARPA file again: `speechkit lm prune --threshold 0` makes one of any model",
@@ -145,15 +153,24 @@ def _of_file(path: Path) -> Source:
 
 
 def _usual(words: Iterable[str]) -> list[str]:
-    return [word for word in words if word not in _SPECIAL]
+    return [word for word in dict.fromkeys(words) if word not in _SPECIAL]
 
 
 def _unigrams(path: Path) -> Iterator[str]:
-    """Words of an ARPA file; what is wrong with it, if anything, KenLM will find."""
+    """Words of an ARPA file; what else is wrong with it, if anything, KenLM will find.
+
+    Raises:
+        DataError: it has none, or says of n-grams that they are fewer than none.
+    """
     with _unpacked(path) as file:
         for line in file:
             if line.strip() == b"\\1-grams:":
                 break
+            # On counts that are none KenLM dies of a signal, or never ends.
+            if line.startswith(b"ngram") and not _COUNT.fullmatch(line.strip()):
+                raise explained(path, ValueError(f"{line.strip()!r} is no count"))
+        else:
+            raise explained(path, ValueError("it has no 1-grams"))
         for line in file:
             if line.startswith(b"\\"):
                 return

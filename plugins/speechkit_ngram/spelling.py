@@ -32,11 +32,15 @@ def check_fit(path: Path, words: Sequence[str], vocabulary: Vocabulary) -> None:
     """Warn where many of a language model's words can never be found; the usual cause is the case.
 
     Raises:
-        DataError: not one word can be spelt.
+        DataError: not one word can be spelt, or there is none.
     """
+    if not words:
+        raise DataError(
+            f"{path}: the language model has no words", hint="build it from more text, or cut less"
+        )
     letters = letters_of(vocabulary)
     known = len(spelt(words, letters))
-    if words and known >= _EXPECTED * len(words):
+    if known >= _EXPECTED * len(words):
         return
     foreign = next((word for word in words if not letters.issuperset(word)), "")
     shares = {

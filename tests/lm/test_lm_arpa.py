@@ -91,7 +91,9 @@ def test_a_file_of_another_program_is_read(tmp_path):
     assert model.score("пёс") == pytest.approx((-0.3 - 0.9 - 0.3) * ln10)
     assert model.score("кот кит") == pytest.approx((-0.4 - 0.1 - 0.2 - 1.5 - 0.7) * ln10)
     crlf = read_text(tmp_path, GOOD.replace("\n", "\r\n"), "crlf.arpa")
-    assert np.array_equal(crlf.arrays.log_prob, model.arrays.log_prob)
+    marked = read_text(tmp_path, "\ufeff" + GOOD[GOOD.index("\\data") :], "marked.arpa")
+    for same in (crlf, marked):
+        assert np.array_equal(same.arrays.log_prob, model.arrays.log_prob)
 
 
 def test_what_an_n_gram_lacks_is_put_in_without_changing_a_probability(tmp_path):
@@ -170,7 +172,8 @@ def test_files_that_are_something_else_are_named_for_what_they_are(tmp_path):
         read_arpa(cut)
     latin = tmp_path / "latin.arpa"
     latin.write_bytes(GOOD.encode("cp1251"))
-    with pytest.raises(DataError, match=r"latin.arpa:10: a word that is not UTF-8"):
+    with pytest.raises(DataError, match=r"latin.arpa:10: a word that is not UTF-8") as caught:
         read_arpa(latin)
+    assert "iconv" in caught.value.hint
     with pytest.raises(DataError, match="No such file"):
         read_arpa(tmp_path / "none.arpa")

@@ -3,9 +3,13 @@
 import gzip
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from textbook import DATA
 from typer.testing import CliRunner
@@ -43,6 +47,14 @@ def test_text_is_plain_packed_or_stdin(tmp_path, russian):
     lm("build", "-o", tmp_path / "out", TEXT, packed, "-", given="сова\n")
     expected = build([*russian, "лиса спит", "сова"])
     assert NgramModel.load(tmp_path / "out").words == expected.words
+
+
+def test_a_column_of_a_table_is_named_after_its_file(tmp_path):
+    table = tmp_path / "12:30.parquet"
+    pq.write_table(pa.table({"text": ["лиса спит"], "said": ["сова"]}), table)
+    for name, words in ((table, ["лиса", "спит"]), (f"{table}:said", ["сова"])):
+        lm("build", "-o", tmp_path / "out", name)
+        assert NgramModel.load(tmp_path / "out").words[3:] == words
 
 
 def test_building_takes_every_setting(tmp_path, russian):
@@ -140,6 +152,8 @@ def test_prune_and_mix_write_models(tmp_path, russian):
     [
         ["build", "--cutoffs", "0,x"],
         ["build", "--cutoffs", "1,0"],
+        ["build", "--cutoffs", "1.5"],
+        ["build", "--cutoffs", "nan"],
         ["build", "--order", 2, "--cutoffs", "0,0,0"],
         ["build", "--weights", "1,2"],
         ["build", "--fallback", "1,1"],
@@ -147,6 +161,8 @@ def test_prune_and_mix_write_models(tmp_path, russian):
         ["build", "--engine", "lmplz", "--vocabulary-limit", 3],
         ["build", "--recipe", "r.toml", "--alphabet", "abc"],
         ["build", "--memory", "0"],
+        ["build", "--memory", "inf"],
+        ["build", "--memory", "nan"],
         ["mix"],
         ["mix", "--weights", "0"],
     ],
@@ -156,6 +172,40 @@ def test_options_that_make_no_sense_are_usage_errors(tmp_path, arguments):
     result = lm(*arguments, "-o", tmp_path / "out", file, status=2)
     assert not list(tmp_path.iterdir())
     assert result.stdout == ""
+
+
+def test_an_output_that_cannot_be_written_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder.arpa").mkdir()
+    for output in ("file", "file/lm.arpa", "folder.arpa"):
+        with pytest.raises(SpeechkitError, match=f"{output}|{tmp_path}.*cannot be written"):
+            lm("build", "-o", tmp_path / output, TEXT)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "folder.arpa"]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="files are not made of their size")
+def test_a_full_disk_is_an_error_whatever_is_written(tmp_path):
+    """Told by a process of its own, since a map on a full disk once ended it with a signal."""
+    script = (
+        "import resource, sys\n"
+        "from speechkit import SpeechkitError\n"
+        "from speechkit_lm import build\n"
+        "from pathlib import Path\n"
+        "limit, memory, where = int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))\n"
+        "lines = [f'a{i} b{i} c{i}' for i in range(1000)]\n"
+        "try:\n"
+        "    model = build(lines, memory_gigabytes=memory, temporary=where)\n"
+        "    model.save(where / 'lm.arpa')\n"
+        "except SpeechkitError as error:\n"
+        "    print(error)\n"
+    )
+    for limit, memory in ((2_000, 2.0), (2_000, 1e-9), (15_000, 1e-9), (35_000, 1e-9)):
+        arguments = [sys.executable, "-c", script, str(limit), str(memory), str(tmp_path)]
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "cannot be written: File too large" in done.stdout
+        assert not list(tmp_path.iterdir())
 
 
 def test_a_model_that_is_not_there_is_an_error_with_a_remedy(tmp_path):

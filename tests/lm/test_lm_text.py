@@ -112,6 +112,9 @@ def test_an_empty_text_is_an_error_that_names_the_files(tmp_path):
     with pytest.raises(DataError, match=r"not a word in the text \(.*blank.txt\)") as caught:
         number_text(blocks_of_file(file))
     assert "sentence a line" in caught.value.hint
+    file.write_bytes(b"")
+    with pytest.raises(DataError, match=r"not a word in the text \(.*blank.txt\)"):
+        number_text(blocks_of_file(file))
     with pytest.raises(DataError, match="no file"):
         number_text([])
 
@@ -143,6 +146,14 @@ def test_a_column_of_a_table_is_a_text(tmp_path):
     pq.write_table(pa.table(columns), file)
     assert number_text(blocks_of_column(file)).words[3:] == ["один", "два", "три", "четыре"]
     assert number_text(blocks_of_column(file, "said")).words[3:] == ["а", "б", "в"]
+    kept_otherwise = {
+        "large": pa.array(["а", "б", "в"], pa.large_string()),
+        "codes": pa.array(["а", "б", "а"]).dictionary_encode(),
+    }
+    other = tmp_path / "other.parquet"
+    pq.write_table(pa.table(kept_otherwise), other)
+    assert number_text(blocks_of_column(other, "large")).words[3:] == ["а", "б", "в"]
+    assert number_text(blocks_of_column(other, "codes")).words[3:] == ["а", "б"]
     for column in ("id", "nothing"):
         with pytest.raises(DataError, match=f"no column of texts called '{column}'") as caught:
             list(blocks_of_column(file, column))

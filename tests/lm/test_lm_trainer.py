@@ -123,7 +123,7 @@ def fake_lmplz(tmp_path, monkeypatch):
 def test_lmplz_is_asked_for_the_same_model(fake_lmplz):
     work = fake_lmplz / "work"
     model = build_with_lmplz(
-        ["кот дом", "", "лес"], temporary=work, order=3, cutoffs=[0, 0, 2], vocabulary=["кот"]
+        ["кот дом", "", "лес", " "], temporary=work, order=3, cutoffs=[0, 0, 2], vocabulary=["кот"]
     )
     assert model.counts == NgramModel.load(DATA / "order3.arpa").counts
     assert (fake_lmplz / "text").read_text(encoding="utf-8") == "кот дом\nлес\n"

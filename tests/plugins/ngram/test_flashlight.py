@@ -101,11 +101,19 @@ def test_words_can_be_listed(lm: NgramModel, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("flashlight_text")
+def test_emissions_that_are_none_are_told(lm: NgramModel) -> None:
+    with pytest.raises(DataError, match="highest is nan"):
+        flashlight(language_model=lm)(batch(torch.full((5, 5), torch.nan)))
+
+
+@pytest.mark.usefixtures("flashlight_text")
 def test_without_words_it_says_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(SpeechkitError, match="there is none") as caught:
         flashlight()
     assert "[lm]" in caught.value.hint
-    (tmp_path / "tiny.bin").write_bytes(BINARY[: BINARY.rindex(b"<unk>")])
+    without = bytearray(BINARY[: BINARY.rindex(b"<unk>")])
+    without[100] = False  # of the head: whether it has its words
+    (tmp_path / "tiny.bin").write_bytes(without)
     with pytest.raises(SpeechkitError, match=r"tiny\.bin") as caught:
         flashlight(lm_file=tmp_path / "tiny.bin")
     assert "words_file" in caught.value.hint
@@ -117,6 +125,21 @@ def test_bad_files_and_labels_are_told(lm: NgramModel, tmp_path: Path) -> None:
     cut_off.write_bytes(lm.arpa_path().read_bytes()[:-90])
     with pytest.raises(DataError, match=r"cut\.arpa"):
         flashlight(lm_file=cut_off)
+    empty = tmp_path / "empty.arpa"
+    empty.write_bytes(b"")
+    with pytest.raises(DataError, match=r"empty\.arpa: .*is empty"):
+        flashlight(lm_file=empty)
+    twice = tmp_path / "twice.arpa"
+    twice.write_text(lm.arpa_path().read_text().replace("\tba\t", "\tab\t", 1))
+    with pytest.raises(DataError, match="'ab' is there twice"):
+        flashlight(lm_file=twice)
+    other_version = tmp_path / "old.bin"
+    other_version.write_bytes(BINARY[:52].replace(b"version 5", b"version 4") + bytes(148))
+    with pytest.raises(DataError, match="version 4 but"):
+        flashlight(lm_file=other_version)
+    build(["ab ba"], order=2, cutoffs=[9]).save(tmp_path / "wordless.arpa")
+    with pytest.raises(DataError, match=r"wordless\.arpa: the language model has no words"):
+        flashlight(lm_file=tmp_path / "wordless.arpa")
     build(["AB CAB", "CAB BA"], order=2).save(tmp_path / "upper.arpa")
     with pytest.raises(DataError, match="not one of"):
         flashlight(lm_file=tmp_path / "upper.arpa")

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speechkit import Emissions, Hypothesis, SpeechkitError, Vocabulary
+from speechkit import DataError, Emissions, Hypothesis, SpeechkitError, Vocabulary
 from speechkit_greedy.greedy import Greedy, GreedyConfig
 from speechkit_lm import NgramModel, build
 from speechkit_ngram.kenlm_decoder import KenlmDecoder
@@ -252,3 +252,8 @@ def test_emissions_are_left_as_they_are(lm: NgramModel) -> None:
     first = kenlm(language_model=lm)(emissions)
     assert torch.equal(emissions.log_probs, before)
     assert kenlm(language_model=lm)(emissions) == first
+
+
+def test_emissions_that_are_none_are_told(lm: NgramModel) -> None:
+    with pytest.raises(DataError, match="highest is nan"):
+        kenlm(language_model=lm)(batch(torch.full((5, 5), torch.nan)))

@@ -85,6 +85,9 @@ ARPA = (
 )
 
 
+UNIGRAMS = "\\data\\\nngram 1=4\n\n\\1-grams:\n-1\t<unk>\n-99\t<s>\n-1\t</s>\n-0.5\thi\n\n\\end\\\n"
+
+
 @pytest.mark.parametrize(
     ("contents", "says"),
     [
@@ -98,6 +101,9 @@ ARPA = (
         (BINARY[:57] + bytes(len(BINARY) - 57), "test values don't match"),
         (BINARY[:200], "binary"),
         (gzip.compress(ARPA.encode())[:60], "cannot|cut off"),
+        (ARPA.replace("1=4", "1=-4").encode(), ":2: expected 'ngram 1="),
+        (ARPA.replace("2=2", "2=-2").encode(), ":3: expected 'ngram 2="),
+        (UNIGRAMS.encode(), "order 1, KenLM reads orders 2 to 6"),
     ],
 )
 def test_a_bad_file_is_told_with_a_remedy(tmp_path: Path, contents: bytes, says: str) -> None:
