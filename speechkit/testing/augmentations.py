@@ -16,7 +16,7 @@ from speechkit.testing.subject import Subject
 CHECKS = Checks("augmentation")
 
 SAMPLE_RATE = 16_000
-DIM = 20
+DIM = 80
 _LENGTHS = {"waveform": (5200, 2900, 4100, 700), "features": (52, 29, 41, 7)}
 _LOUDER = 10.0  # times: 20 dB; beyond it another scale was taken
 

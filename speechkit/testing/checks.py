@@ -1,6 +1,7 @@
 """What a check is, and what it gives."""
 
 import inspect
+import logging
 import random
 import time
 import traceback
@@ -116,16 +117,19 @@ class Checks(list[Check]):
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """Global generators are seeded within, and as they were afterwards."""
+    """Global generators are seeded within, and as they were afterwards; warnings are not told."""
     before, numpy_before = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(_SEED)
         np.random.seed(_SEED)  # noqa: NPY002 - parts may use it, though they should not
         random.seed(_SEED)
+        logged = logging.root.manager.disable
+        logging.disable(logging.WARNING)
         try:
             yield
         finally:
+            logging.disable(logged)
             random.setstate(before)
             np.random.set_state(numpy_before)  # noqa: NPY002 - as above
 
