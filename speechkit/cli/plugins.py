@@ -20,7 +20,7 @@ from speechkit.hookspecs import KINDS
 from speechkit.near import near
 from speechkit.recipe.toml_text import toml_value
 
-app = typer.Typer(no_args_is_help=True, help="List the parts that plugins offer, or show one.")
+app = typer.Typer(no_args_is_help=True, help="List, show, check and begin plugins.")
 
 COMMAND = "command"  # the kind of a row about a command that a plugin adds
 HEADINGS = ("kind", "name", "distribution", "version")
@@ -99,6 +99,30 @@ def show(
                 typer.echo(f"  {line}")
     if not settings:
         typer.echo("\nno settings")
+
+
+@app.command("check")
+def check_(
+    context: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A distribution, an entry point, or KIND:COMPONENT, as model:n2."
+        ),
+    ],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the part: layers=2."),
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Try what a plugin's parts promise: padding, lengths, seeds, gradients, and more.
+
+    Ends with 1 if a check fails; each failure says what usually causes it.
+    """
+    from speechkit.cli.check_plugin import check_plugin  # noqa: PLC0415 - torch comes with it
+
+    check_plugin(context, name, overrides=set_ or [], as_json=as_json)
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def _apart() -> Iterator[None]:
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(_SEED)
-        np.random.seed(_SEED)  # noqa: NPY002 - parts may use it, though they should not
+        np.random.seed(_SEED)
         random.seed(_SEED)
         logged = logging.root.manager.disable
         logging.disable(logging.WARNING)
@@ -131,7 +131,7 @@ def _apart() -> Iterator[None]:
         finally:
             logging.disable(logged)
             random.setstate(before)
-            np.random.set_state(numpy_before)  # noqa: NPY002 - as above
+            np.random.set_state(numpy_before)
 
 
 def _place(error: BaseException, subject: Subject) -> str:

@@ -43,12 +43,16 @@ def is_a_corpus(subject: Subject) -> str:
         raise Unmet(f"it gives {type(speech).__name__} with {sorted(speech)}: choose one of them")
     columns = getattr(speech, "column_names", None)
     if columns is None or not hasattr(speech, "__iter__"):
-        raise Unmet(f"it gives a {type(speech).__name__}, not a Hugging Face dataset that names its columns")
+        raise Unmet(
+            f"it gives a {type(speech).__name__}, not a Hugging Face dataset that names its columns"
+        )
     lacking = {"id", "text"} - set(columns)
     if not {"audio", "features"} & set(columns):
         lacking.add("audio")
     if lacking:
-        raise Unmet(f"it has no column {', '.join(sorted(lacking))}; its columns: {', '.join(columns)}")
+        raise Unmet(
+            f"it has no column {', '.join(sorted(lacking))}; its columns: {', '.join(columns)}"
+        )
     return f"a {type(speech).__name__} with {', '.join(columns)}"
 
 
@@ -60,7 +64,11 @@ def rows_are_of_their_types(subject: Subject) -> str:
         raise Unmet("it has no row")
     for number, row in enumerate(found):
         for name in ("id", "text", "speaker"):
-            if name in row and not isinstance(row[name], str) and (name, row[name]) != ("speaker", None):
+            if (
+                name in row
+                and not isinstance(row[name], str)
+                and (name, row[name]) != ("speaker", None)
+            ):
                 raise Unmet(f"row {number}: its {name} is {row[name]!r:.60}, not a string")
         if not row["id"]:
             raise Unmet(f"row {number} has an empty id")
@@ -92,7 +100,9 @@ def the_same_order_every_time(subject: Subject) -> str:
             raise Unmet(f"{said}, it has {len(again)} rows, not {len(rows)}: is it an iterator?")
         for number, (one, other) in enumerate(zip(rows, again, strict=True)):
             if _content(one) != _content(other):
-                raise Unmet(f"{said}, row {number} is {other['id']!r}, not {one['id']!r}, or another")
+                raise Unmet(
+                    f"{said}, row {number} is {other['id']!r}, not {one['id']!r}, or another"
+                )
     return f"{len(rows)} rows are the same"
 
 
@@ -213,5 +223,5 @@ def no_random_numbers(subject: Subject) -> str:
 
 @CHECKS.add("code at the module's top level: put it in functions")
 def nothing_happens_at_import(subject: Subject) -> str:
-    """Import its module in a fresh process: no file, connexion, program, output, seed or weights."""
+    """Import its module in a fresh process: no file, program, output, seed or weights."""
     return imports.does_nothing(subject)

@@ -50,7 +50,9 @@ def _spoken(text: str, sure: float, seed: int = 0) -> Tensor:
     path = []
     for letter in text:
         path += [VOCABULARY.labels.index(letter)] * 2 + [0]
-    scores = torch.randn(len(path) + 2, len(VOCABULARY), generator=torch.Generator().manual_seed(seed))
+    scores = torch.randn(
+        len(path) + 2, len(VOCABULARY), generator=torch.Generator().manual_seed(seed)
+    )
     for frame, label in enumerate([0, *path, 0]):
         scores[frame, label] += sure + 2
     return scores.log_softmax(-1)
@@ -97,7 +99,9 @@ def _alike(found: Sequence[Hypothesis], expected: Sequence[Hypothesis], said: st
         Unmet: another.
     """
     if [each.text for each in found] != [each.text for each in expected]:
-        raise Unmet(f"{said}: {found[0].text!r} ({len(found)}), not {expected[0].text!r} ({len(expected)})")
+        raise Unmet(
+            f"{said}: {found[0].text!r} ({len(found)}), not {expected[0].text!r} ({len(expected)})"
+        )
     for one, other in zip(found, expected, strict=True):
         if abs(one.score - other.score) > _NEAR:
             raise Unmet(f"{said}: {one.text!r} scores {one.score:.4f}, not {other.score:.4f}")
@@ -178,7 +182,9 @@ def _nbest(subject: Subject) -> list[list[Hypothesis]]:
     return found
 
 
-@CHECKS.add("a list in the order of the search or of another score: sort by the score that is given")
+@CHECKS.add(
+    "a list in the order of the search or of another score: sort by the score that is given"
+)
 def nbest_is_sorted(subject: Subject) -> str:
     """Decode unclear speech with `nbest = 8`, and look at the order of scores."""
     found = _nbest(subject)
@@ -262,7 +268,7 @@ def silence_and_short_rows(subject: Subject) -> str:
 
 @CHECKS.add("scores compared without an order for equal ones, or minus infinity minus itself")
 def ties_and_impossible_labels(subject: Subject) -> str:
-    """Decode frames in which all labels are alike, and frames in which all but one have no chance."""
+    """Decode frames whose labels are all alike, and frames in which one alone has a chance."""
     decoder = _decoder(subject)
     alike = torch.zeros(12, len(VOCABULARY)).log_softmax(-1)
     sure = torch.full((6, len(VOCABULARY)), -torch.inf)
@@ -339,7 +345,7 @@ def the_language_model_counts(subject: Subject) -> str:
     return "it reads 'the cat sat'"
 
 
-@CHECKS.add("a lambda as `build`, or a settings' class within a function: give them a name in a module")
+@CHECKS.add("a lambda as `build`, or a class within a function: give them a name in a module")
 def goes_to_workers(subject: Subject) -> str:
     """Pickle what builds it, its settings and its hypotheses; build from the copy, and compare."""
     build, config, _ = pickle.loads(  # noqa: S301 - our own
@@ -357,5 +363,5 @@ def goes_to_workers(subject: Subject) -> str:
 
 @CHECKS.add("code at the module's top level: put it in functions")
 def nothing_happens_at_import(subject: Subject) -> str:
-    """Import its module in a fresh process: no file, connexion, program, output, seed or weights."""
+    """Import its module in a fresh process: no file, program, output, seed or weights."""
     return imports.does_nothing(subject)

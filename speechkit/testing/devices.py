@@ -35,9 +35,7 @@ def stays_on_device(part: Callable[..., Sequence[Tensor]], *given: Tensor) -> st
     except Unmet:
         raise
     except Exception as error:
-        raise NotApplicable(
-            f"it cannot be told without a GPU ({type(error).__name__})"
-        ) from error
+        raise NotApplicable(f"it cannot be told without a GPU ({type(error).__name__})") from error
     return "all on a GPU that was pretended"
 
 

@@ -10,7 +10,7 @@ from speechkit.testing.checks import Unmet
 
 
 def _states() -> dict[str, object]:
-    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - it is watched
+    numpy_state = np.random.get_state(legacy=False)
     return {
         "torch": torch.get_rng_state().numpy().tobytes(),
         "numpy.random": repr(numpy_state),
@@ -20,7 +20,7 @@ def _states() -> dict[str, object]:
 
 def _seeded(seed: int) -> None:
     torch.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - it is watched
+    np.random.seed(seed)
     random.seed(seed)
 
 

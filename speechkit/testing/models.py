@@ -1,7 +1,6 @@
 """What every acoustic model must hold. Axes: B utterances, T frames, D features, V labels."""
 
 import time
-from functools import partial
 from typing import Any
 
 import torch
@@ -146,7 +145,9 @@ def lengths_are_right(subject: Subject) -> str:
     counts = found.tolist()
     if frames != sorted(frames) or counts != sorted(counts):
         raise Unmet(f"a longer row has fewer frames: {frames + counts}")
-    if [more - fewer for fewer, more in zip(counts, counts[step:], strict=False)] != [1] * (step + 1):
+    if [more - fewer for fewer, more in zip(counts, counts[step:], strict=False)] != [1] * (
+        step + 1
+    ):
         raise Unmet(
             f"{step} frames more in should be one more out: {longer[0]} to {longer[-1]} frames "
             f"give {counts}"
@@ -162,7 +163,10 @@ def whole_row_is_read(subject: Subject) -> str:
     unit = _unit(model)
     row, size = torch.randn(1, 12 * unit, FEATURES), torch.tensor([12 * unit])
     before, frames = model(row, size)
-    for edge, said in ((slice(0, model.subsampling), "first"), (slice(-model.subsampling, None), "last")):
+    for edge, said in (
+        (slice(0, model.subsampling), "first"),
+        (slice(-model.subsampling, None), "last"),
+    ):
         changed = row.clone()
         changed[:, edge] += 3 * torch.randn_like(changed[:, edge])
         after, _ = model(changed, size)
@@ -354,7 +358,7 @@ def _lesson(model: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # noqa: ANN40
     "the last layer, or weights that begin too large"
 )
 def overfits_one_batch(subject: Subject) -> str:
-    """Train it on four short utterances until the loss is 0.3 nats a label, and read its emissions.
+    """Train it on four short utterances until the loss is 0.3 nats a label; read its emissions.
 
     Adam, at most 250 steps or 20 seconds for each of two learning rates. Then the best label of
     each frame, repeats merged, must be the labels, in eval mode.
@@ -394,13 +398,15 @@ def _read(model: Any, said: str) -> str:  # noqa: ANN401 - a model
         best = log_probs[row, :size].argmax(-1).unique_consecutive()
         wrong += best[best > 0].tolist() != labels[row, :count].tolist()
     if wrong > 1:
-        raise Unmet(f"{said}, but in eval mode {wrong} of {len(labels)} utterances are read wrongly")
+        raise Unmet(
+            f"{said}, but in eval mode {wrong} of {len(labels)} utterances are read wrongly"
+        )
     return f"{len(labels) - wrong} of {len(labels)} utterances are read rightly"
 
 
 @CHECKS.add(
-    "log_softmax or the loss in bfloat16 (call .float() before), or a mask of -1e9 that it cannot "
-    "hold"
+    "log_softmax in bfloat16 (call .float() before), numpy, which has no bfloat16, or a tensor of "
+    "another type made for a result"
 )
 def survives_bf16(subject: Subject) -> str:
     """Compute emissions and a loss under bfloat16 autocast."""
@@ -455,5 +461,5 @@ def state_dict_round_trip(subject: Subject) -> str:
 
 @CHECKS.add("code at the module's top level: put it in functions")
 def nothing_happens_at_import(subject: Subject) -> str:
-    """Import its module in a fresh process: no file, connexion, program, output, seed or weights."""
+    """Import its module in a fresh process: no file, program, output, seed or weights."""
     return imports.does_nothing(subject)

@@ -108,7 +108,9 @@ def goes_to_workers(subject: Subject) -> str:
     return "the copy encodes alike"
 
 
-@CHECKS.add("a random choice between spellings, or a seed: the same text always has the same labels")
+@CHECKS.add(
+    "a random choice between spellings, or a seed: the same text always has the same labels"
+)
 def no_random_numbers(subject: Subject) -> str:
     """Encode a text twenty times, and look at the global generators."""
     units = _units(subject)
@@ -122,5 +124,5 @@ def no_random_numbers(subject: Subject) -> str:
 
 @CHECKS.add("code at the module's top level: put it in functions")
 def nothing_happens_at_import(subject: Subject) -> str:
-    """Import its module in a fresh process: no file, connexion, program, output, seed or weights."""
+    """Import its module in a fresh process: no file, program, output, seed or weights."""
     return imports.does_nothing(subject)
