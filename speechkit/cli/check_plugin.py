@@ -87,10 +87,11 @@ def _meant(plugins: Plugins, name: str) -> tuple[list[Offer], list[Row]]:
     if not offers and not broken:
         owners = {each.plugin for each in plugins.all_offers}
         owners |= {each.distribution for each in plugins.all_offers}
-        parts = {_part(each) for each in plugins.all_offers if each.kind not in _UNCHECKED}
+        parts = [each for each in plugins.all_offers if each.component.name == name]
+        hint = " or ".join(f"`{_part(each)}`" for each in parts if each.kind not in _UNCHECKED)
         raise PluginError(
-            f"no plugin, distribution or part is called `{name}`",
-            hint=near(name, parts if ":" in name else owners),
+            f"no plugin or distribution is called `{name}`",
+            hint=f"did you mean {hint}?" if hint else near(name, owners),
         )
     return offers, broken
 

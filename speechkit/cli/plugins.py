@@ -4,6 +4,7 @@ import json
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union
 
@@ -123,6 +124,23 @@ def check_(
     from speechkit.cli.check_plugin import check_plugin  # noqa: PLC0415 - torch comes with it
 
     check_plugin(context, name, overrides=set_ or [], as_json=as_json)
+
+
+@app.command()
+def new(
+    context: typer.Context,
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="NAME", help="A folder to be made; its name is the plugin's."),
+    ],
+    kind: Annotated[
+        str, typer.Option(help="What it offers: model, features, decoder, ...", metavar="KIND")
+    ],
+) -> None:
+    """Begin a plugin: a package that installs and works at once, with tests and a recipe."""
+    from speechkit.cli.new_plugin import new_plugin  # noqa: PLC0415 - torch comes with it
+
+    new_plugin(context, folder, kind)
 
 
 @dataclass(frozen=True)

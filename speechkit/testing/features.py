@@ -36,7 +36,7 @@ def _waves(extractor: Any) -> list[Tensor]:  # noqa: ANN401 - an extractor
 
 
 def _hop(extractor: Any) -> int:  # noqa: ANN401 - an extractor
-    return max(1, round(extractor.frame_shift_seconds * extractor.sample_rate))
+    return max(1, round(float(extractor.frame_shift_seconds) * int(extractor.sample_rate)))
 
 
 @CHECKS.add("a settings' class or a constructor with other arguments, or a missing attribute")

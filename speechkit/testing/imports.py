@@ -18,9 +18,6 @@ from importlib.util import module_from_spec, spec_from_file_location
 
 def states():
     return {
-        "the seed of torch": torch.get_rng_state().numpy().tobytes(),
-        "the seed of numpy.random": repr(numpy.random.get_state(legacy=False)),
-        "the seed of random": random.getstate(),
         "torch's default dtype": torch.get_default_dtype(),
         "torch's number of threads": torch.get_num_threads(),
         "torch's gradient mode": torch.is_grad_enabled(),
@@ -42,6 +39,17 @@ def watch(event, arguments):
         if flags & (os.O_WRONLY | os.O_RDWR) and not any(a in arguments[0] for a in ALLOWED):
             done.append(f"writes the file {arguments[0]!r}")
 
+def watched(owner, name, said):
+    real = getattr(owner, name)
+    def told(*given, **named):
+        if watching:
+            done.append(f"seeds {said}")
+        return real(*given, **named)
+    setattr(owner, name, told)
+
+watched(torch, "manual_seed", "torch")
+watched(numpy.random, "seed", "numpy.random")
+watched(random, "seed", "random")
 place, out = sys.argv[1], sys.stdout
 sys.stdout = io.StringIO()
 tempfile.gettempdir()  # which tries, once a process, where it may write
