@@ -396,7 +396,8 @@ def _trained(subject: Subject, rate: float) -> tuple[Any, float, int]:
 @torch.no_grad()
 def _read(model: Any, said: str) -> str:  # noqa: ANN401 - a model
     features, lengths, labels, label_lengths = _lesson(model)
-    losses = ctc_loss(*model.eval()(features, lengths), labels, label_lengths)
+    log_probs, frames = model.eval()(features, lengths)
+    losses = ctc_loss(log_probs, frames, labels, label_lengths)
     loss = float(losses.sum() / label_lengths.sum())
     if not loss <= _READ:
         raise Unmet(
