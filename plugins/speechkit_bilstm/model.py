@@ -5,7 +5,7 @@ Axes: B utterances, T frames, D features, V labels.
 
 from torch import Tensor, nn
 
-from speechkit import BidirectionalLSTM, Config, CTCModel, Field
+from speechkit import BidirectionalLSTM, Config, CTCModel, Field, length_mask
 
 
 class BiLSTMConfig(Config):
@@ -33,7 +33,9 @@ class BiLSTM(CTCModel):
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, D), (B,) -> (B, ceil(T / stack), V), (B,)."""
         stack = self.subsampling
-        if stack > 1:  # frames past a row's length are 0, as the engine's normalisation leaves them
+        if stack > 1:  # a row's last frames may share a step with padding, which becomes 0
+            mask = length_mask(lengths, features.shape[1])[..., None]
+            features = features.where(mask, 0.0)
             features = nn.functional.pad(features, (0, 0, 0, -features.shape[1] % stack))
             features = features.reshape(
                 len(features), features.shape[1] // stack, stack * features.shape[2]

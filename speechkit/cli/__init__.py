@@ -27,7 +27,7 @@ COMMANDS = {
     "audit": ("speechkit.cli.audit:audit", "Look for leaks and odd data; train nothing."),
     "recipe": ("speechkit.cli.recipe:app", "Check a recipe, or show it with every default."),
     "data": ("speechkit.cli.data:app", "Download, look at and record speech."),
-    "plugins": ("speechkit.cli.plugins:app", "List the parts that plugins offer, or show one."),
+    "plugins": ("speechkit.cli.plugins:app", "List, show, check and begin plugins."),
 }
 """Command -> where it is, and what it does. What plugins add is found by `LazyGroup`."""
 

@@ -4,6 +4,7 @@ import json
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union
 
@@ -20,7 +21,7 @@ from speechkit.hookspecs import KINDS
 from speechkit.near import near
 from speechkit.recipe.toml_text import toml_value
 
-app = typer.Typer(no_args_is_help=True, help="List the parts that plugins offer, or show one.")
+app = typer.Typer(no_args_is_help=True, help="List, show, check and begin plugins.")
 
 COMMAND = "command"  # the kind of a row about a command that a plugin adds
 HEADINGS = ("kind", "name", "distribution", "version")
@@ -99,6 +100,47 @@ def show(
                 typer.echo(f"  {line}")
     if not settings:
         typer.echo("\nno settings")
+
+
+@app.command("check")
+def check_(
+    context: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A distribution, an entry point, or KIND:COMPONENT, as model:n2."
+        ),
+    ],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the part: layers=2."),
+    ] = None,
+    as_json: AsJson = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Try what a plugin's parts promise: padding, lengths, seeds, gradients, and more.
+
+    Ends with 1 if a check fails; each failure says what usually causes it.
+    """
+    from speechkit.cli.check_plugin import check_plugin  # noqa: PLC0415 - torch comes with it
+
+    check_plugin(context, name, overrides=set_ or [], as_json=as_json)
+
+
+@app.command()
+def new(
+    context: typer.Context,
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="NAME", help="A folder to be made; its name is the plugin's."),
+    ],
+    kind: Annotated[
+        str, typer.Option(help="What it offers: model, features, decoder, ...", metavar="KIND")
+    ],
+) -> None:
+    """Begin a plugin: a package that installs and works at once, with tests and a recipe."""
+    from speechkit.cli.new_plugin import new_plugin  # noqa: PLC0415 - torch comes with it
+
+    new_plugin(context, folder, kind)
 
 
 @dataclass(frozen=True)

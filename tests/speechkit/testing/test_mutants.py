@@ -1,0 +1,93 @@
+"""The contract kit itself: each defect is found by the check for it, a right part by none."""
+
+import pytest
+
+from speechkit import Component
+from speechkit.discovery import load_plugins
+from speechkit.testing import check, checks_of
+from speechkit.testing.subject import Subject
+
+from . import right
+from .wrong import WRONG
+
+USES = {"decoder": frozenset({"language_model"})}
+AT_IMPORT = {
+    "prints": "print('hello')",
+    "writes the file": "open('left.txt', 'w').close()",
+    "seeds torch": "torch.manual_seed(1)",
+    "changes torch's number of threads": "torch.set_num_threads(torch.get_num_threads() + 1)",
+    "makes the Linear `layer`": "layer = torch.nn.Linear(2, 2)",
+    "starts the program": "import subprocess; subprocess.run(['true'])",
+    "connects to": (
+        "import socket\ntry: socket.create_connection(('127.0.0.1', 9), 0.1)\nexcept OSError: pass"
+    ),
+}
+PLUGIN = """
+import torch
+from speechkit import Component, Config, hookimpl
+{statement}
+
+class Letters:
+    def __init__(self, config, *, alphabet): ...
+
+@hookimpl
+def speechkit_units():
+    return [Component("letters", Config, Letters)]
+"""
+
+
+def component(kind, build, settings):
+    return Component("small", settings, build, uses=USES.get(kind, frozenset()))
+
+
+def name_of(value):
+    return getattr(value, "__name__", None)
+
+
+@pytest.mark.parametrize("kind", right.RIGHT)
+def test_no_check_accuses_a_right_part(kind):
+    results = check(component(kind, *right.RIGHT[kind]), kind, skip=["nothing_happens_at_import"])
+    assert [(each.check, each.saw) for each in results if each.outcome == "failed"] == []
+    assert len(results) == len(checks_of(kind)) - 1
+
+
+def test_no_check_accuses_a_right_augmentation_of_features():
+    part = component("augmentation", right.LouderFrames, right.LouderSettings)
+    results = check(part, "augmentation", skip=["nothing_happens_at_import"])
+    assert [(each.check, each.saw) for each in results if each.outcome == "failed"] == []
+
+
+@pytest.mark.parametrize(("kind", "build", "settings", "name"), WRONG, ids=name_of)
+def test_each_defect_is_found_by_the_check_for_it(kind, build, settings, name):
+    [wanted] = [each for each in checks_of(kind) if each.name == name]
+    result = wanted(Subject(component(kind, build, settings), kind))
+    assert result.outcome == "failed", result.saw
+    assert result.saw
+    assert result.cause
+    # It is built: a check that fails since nothing can be built would say nothing.
+    assert (
+        name == checks_of(kind)[0].name
+        or checks_of(kind)[0](Subject(component(kind, build, settings), kind)).outcome == "passed"
+    )
+
+
+def test_there_are_enough_and_every_check_finds_one():
+    assert len(WRONG) + len(AT_IMPORT) >= 40
+    found = {(kind, name) for kind, _, _, name in WRONG}
+    for kind in right.RIGHT:
+        names = {each.name for each in checks_of(kind)} - {"nothing_happens_at_import"}
+        assert names == {name for of, name in found if of == kind}
+
+
+@pytest.mark.usefixtures("no_entry_points")
+@pytest.mark.parametrize("said", AT_IMPORT)
+def test_what_happens_at_import_is_seen(said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "mine.py"
+    file.write_text(PLUGIN.format(statement=""))
+    quiet = load_plugins([file]).find("units", "letters").component
+    file.write_text(PLUGIN.format(statement=AT_IMPORT[said]))
+    [wanted] = [each for each in checks_of("units") if each.name == "nothing_happens_at_import"]
+    result = wanted(Subject(quiet, "units"))
+    assert result.outcome == "failed"
+    assert said in result.saw
