@@ -36,7 +36,8 @@ def carry_out(
     read = read_recipe(find_recipe(recipe), plugins, profile=profile, overrides=overrides)
     folder = run_folder(read, root, run_name)
     rows = Pipeline(read, plugins, folder, Reporter(), frozenset(force)).run()
-    show(rows, folder)
+    if rows:  # none: another process of the run shows them
+        show(rows, folder)
 
 
 def show(rows: Sequence[Score], folder: Path) -> None:

@@ -2,26 +2,28 @@
 
 Where training is (`Position`) is a function of nothing but what was trained so far, and every
 random number is one of where it is drawn: the order of batches of (seed, epoch), augmentation of
-(seed, epoch, utterance, place), dropout of (seed, step). So a resumed training takes the steps
-that the one which was stopped would have taken.
+(seed, epoch, utterance, place), dropout of (seed, step, process). So a resumed training takes the
+steps that the one which was stopped would have taken.
+
+A step learns from `train.accumulate` batches, each split over the processes that train together.
+What it takes from them is the gradient of the mean over all of their labels: it does not depend on
+how they are split.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from speechkit.data.batches import Batch, make_batch, ordered_batches
-from speechkit.data.store import Store
+from speechkit.data.batches import Batch, ordered_batches
 from speechkit.device import use_bf16
 from speechkit.errors import DataError, DeviceError, RunError
 from speechkit.interfaces import Decoder
@@ -33,49 +35,18 @@ from speechkit.training.augment import Chain
 from speechkit.training.average import RunningAverage
 from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
 from speechkit.training.curriculum import batches_of
-from speechkit.training.metrics import Metrics
+from speechkit.training.examples import Examples
+from speechkit.training.metrics import Metrics, Unwritten
+from speechkit.training.processes import Processes
 from speechkit.training.schedule import learning_rate_factor
+from speechkit.training.state import Position, put_back, tensors_of
 
 _BAD_BATCHES = 20  # in a row, whose loss is not finite, end the training
+_PROCESS = 2**53  # from one process' seeds to the next: more than any seed and step make
 _EXAMPLES = 3  # utterances shown beside their targets at each validation
 
-
-@dataclass(frozen=True)
-class Examples:
-    """A store, its texts under the rules, their labels, and which of it is used."""
-
-    store: Store
-    texts: Sequence[str]
-    labels: Sequence[Sequence[int]]
-    chosen: NDArray[np.int64]
-
-    @property
-    def seconds(self) -> NDArray[np.float64]:
-        """(chosen,) how long each lasts."""
-        return self.store.seconds[self.chosen]
-
-    @property
-    def label_counts(self) -> NDArray[np.int64]:
-        """(chosen,) how many labels each has."""
-        return np.array([len(self.labels[index]) for index in self.chosen], np.int64)
-
-    def batch(self, places: NDArray[np.int64]) -> Batch:
-        """The utterances at `places` of `chosen`."""
-        return make_batch(self.store, self.chosen[places].tolist(), self.labels)
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where training is: the next batch, and what decides when it ends."""
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0  # of this epoch so far, in nats
-    label_sum: int = 0
-    best: tuple[float, float] | None = None  # what the best validation had of `train.best_by`
-    validations_since_best: int = 0
-    bad_batches: int = 0  # in a row
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -86,6 +57,20 @@ class Validation:
     wer: float
     cer: float
     shown: tuple[tuple[str, str], ...]  # reference and hypothesis of some utterances
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """Augmented features of a batch and its labels: what the model learns from.
+
+    Shape: (B, T, D), (B,) frames, (B, U), (B,), B names.
+    """
+
+    features: Tensor
+    frames: Tensor
+    labels: Tensor
+    label_lengths: Tensor
+    ids: list[str]
 
 
 @dataclass
@@ -114,7 +99,7 @@ class Training:
 
     def __post_init__(self) -> None:
         self.bf16 = use_bf16(self.settings.precision, self.device)
-        self.accelerator = Accelerator(cpu=self.device.type == "cpu")
+        self.processes = Processes(self.device)
         self.recogniser.to(self.device)
         self.average = RunningAverage(self.recogniser.model, self.settings.average)
         self.optimizer = torch.optim.AdamW(
@@ -123,18 +108,21 @@ class Training:
             betas=self.settings.betas,
             fused=True,
         )
-        self.stepper = self.accelerator.prepare_model(
-            _Loss(self.recogniser.model, self.device, bf16=self.bf16),
-            device_placement=False,  # it is on its device; accelerate remembers its first one
-        )
 
     def run(self) -> None:
-        """Train to the end; write the best weights to model.safetensors."""
+        """Train to the end; the first process writes the best weights to model.safetensors."""
         if not self._resume():
-            self._begin()
-        with Metrics(self.folder, self.position.step) as metrics:
+            if self.processes.is_first:
+                self._begin()
+            self.processes.copy_from_the_first(self.recogniser.state_dict().values())
+        kind = Metrics if self.processes.is_first else Unwritten
+        with kind(self.folder, self.position.step) as metrics:
             while self.position.epoch < self.settings.epochs and not self._out_of_patience():
                 self._epoch(metrics)
+        if self.processes.is_first:
+            self._finish()
+
+    def _finish(self) -> None:
         best = self.folder / "checkpoints" / "best.safetensors"
         if self.position.best is None:
             with self.average.applied():
@@ -166,34 +154,40 @@ class Training:
         batches = batches_of(
             epoch, self.settings, self.train.seconds, self.train.label_counts, seed=self.seed
         )
-        began, waited, padding, seconds = time.monotonic(), 0.0, 0.0, 0.0
+        every = self.settings.accumulate
+        steps = [batches[start : start + every] for start in range(0, len(batches), every)]
+        began, waited, padding, seconds, made = time.monotonic(), 0.0, 0.0, 0.0, 0
         saved = began
-        first = self.position.batch
+        first = -(-self.position.batch // every)  # an epoch's last step may have fewer batches
         with self.reporter.progress(f"epoch {epoch + 1}/{self.settings.epochs}") as advance:
-            arriving = _ahead(self.train.batch, batches[first:])
-            for number in range(first, len(batches)):
+            arriving = _ahead(self._share, steps[first:])
+            for number in range(first, len(steps)):
                 asked = time.monotonic()
-                batch = next(arriving)
+                share = next(arriving)
                 waited += time.monotonic() - asked
-                padding += batch.padding
-                seconds += float(self.train.seconds[batches[number]].sum())
-                done = (epoch + number / len(batches)) / self.settings.epochs
-                shown = self._step(batch.to(self.device), done, metrics)
-                self.position = replace(self.position, batch=number + 1)
-                advance(number + 1, len(batches), shown)
-                due = time.monotonic() - saved > 60 * self.settings.checkpoint_minutes
-                if due and number + 1 < len(batches):  # after the last one there is more to do
+                padding += sum(batch.padding for batch in share)
+                made += len(share)
+                seconds += sum(float(self.train.seconds[each].sum()) for each in steps[number])
+                done = (epoch + number / len(steps)) / self.settings.epochs
+                shown = self._step([batch.to(self.device) for batch in share], done, metrics)
+                learnt = min((number + 1) * every, len(batches))
+                self.position = replace(self.position, batch=learnt)
+                advance(number + 1, len(steps), shown)
+                (due,) = self.processes.total(
+                    time.monotonic() - saved > 60 * self.settings.checkpoint_minutes
+                )
+                if due and number + 1 < len(steps):  # after the last one there is more to do
                     self._save()
                     saved = time.monotonic()
         took = time.monotonic() - began
-        steps = max(1, len(batches) - first)
+        padding /= max(1, made)
         loss = self.position.loss_sum / max(1, self.position.label_sum)
         line = f"epoch {epoch + 1:3}  loss {loss:.3f}"
         last = epoch + 1 == self.settings.epochs
         if self.validation and (last or (epoch + 1) % self.settings.validate_every == 0):
             line += self._validate(metrics)
         line += (
-            f"  {seconds / took:.0f} s of speech a second, {padding / steps:.1%} padding, "
+            f"  {seconds / took:.0f} s of speech a second, {padding:.1%} padding, "
             f"{waited / took:.1%} waiting for data"
         )
         self.reporter.say(line)
@@ -201,49 +195,60 @@ class Training:
         metrics.log(
             "efficiency",
             self.position.step,
-            {"speed": seconds / took, "padding": padding / steps, "waiting": waited / took},
+            {"speed": seconds / took, "padding": padding, "waiting": waited / took},
         )
         self.position = replace(self.position, epoch=epoch + 1, batch=0, loss_sum=0.0, label_sum=0)
         self._save()
 
-    def _step(self, batch: Batch, done: float, metrics: Metrics) -> str:
-        """Learn from a batch; gives a word on how it went."""
+    def _share(self, batches: Sequence[NDArray[np.int64]]) -> list[Batch]:
+        """This process' shares of a step's batches; none where there are fewer utterances."""
+        shares = [self.processes.share_of(places) for places in batches]
+        return [self.train.batch(share) for share in shares if len(share)]
+
+    def _step(self, batches: Sequence[Batch], done: float, metrics: Metrics) -> str:
+        """Learn from some batches at once; gives a word on how it went."""
         position = self.position
         rate = self.settings.learning_rate * learning_rate_factor(
             self.settings.schedule, done, self.settings.warmup
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        torch.manual_seed(self.seed * 1_000_003 + position.step)  # dropout: of (seed, step)
+        draws = self.seed * 1_000_003 + position.step  # dropout: of (seed, step, process)
+        torch.manual_seed(draws + self.processes.number * _PROCESS)
         self.recogniser.train()
-        with self._telling_of_memory(batch):
-            losses, labels, ids = self._losses(batch, position.epoch)
-            total, count = losses["loss"].sum(), int(labels.sum())
+        with self._telling_of_memory(batches):
+            ready = [self._ready(batch, position.epoch) for batch in batches]
+            count = self._label_count(ready)
             self.optimizer.zero_grad()
-            self.accelerator.backward(total / max(1, count))
-        norm = float(
-            nn.utils.clip_grad_norm_(self.recogniser.model.parameters(), self.settings.clip_norm)
-        )
-        value = float(total.detach())
-        if not np.isfinite(value) or not np.isfinite(norm):
-            self._bad_batch(losses["loss"], ids)
+            told = [self._learn(each, count) for each in ready]
+        parameters = list(self.recogniser.model.parameters())
+        self.processes.total_gradients(parameters)
+        norm = float(nn.utils.clip_grad_norm_(parameters, self.settings.clip_norm))
+        sums: dict[str, float] = {}
+        strange: list[str] = []
+        for losses, ids in (each for given in self.processes.gathered(told) for each in given):
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + value
+            strange += ids
+        if not np.isfinite(sums["loss"]) or not np.isfinite(norm):
+            self._bad_batch(strange or [name for each in ready for name in each.ids])
             return "a loss that is not finite"
         self.optimizer.step()
         self.average.update()
-        loss = value / max(1, count)
         self.position = replace(
             position,
             step=position.step + 1,
-            loss_sum=position.loss_sum + value,
+            loss_sum=position.loss_sum + sums["loss"],
             label_sum=position.label_sum + count,
             bad_batches=0,
         )
-        parts = {name: float(each.detach().sum()) / max(1, count) for name, each in losses.items()}
+        parts = {name: value / max(1, count) for name, value in sums.items()}
         shown = {"epoch": position.epoch, **parts, "learning_rate": rate, "gradient_norm": norm}
         metrics.log("train", self.position.step, shown)
-        return f"loss {loss:.3f}"
+        return f"loss {parts['loss']:.3f}"
 
-    def _losses(self, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor, list[str]]:
+    def _ready(self, batch: Batch, epoch: int) -> _Ready:
+        """A batch's features, augmented."""
         ids = list(batch.ids)
         values, lengths, rows = batch.values, batch.lengths, torch.arange(len(ids))
         if values.dim() == 2:
@@ -254,27 +259,46 @@ class Training:
         )
         rows = rows[again]
         chosen = rows.to(self.device)
-        labels, label_lengths = batch.labels[chosen], batch.label_lengths[chosen]
-        losses = self.stepper(features, frames, labels, label_lengths)
-        return losses, label_lengths, [ids[row] for row in rows.tolist()]
+        named = [ids[row] for row in rows.tolist()]
+        return _Ready(features, frames, batch.labels[chosen], batch.label_lengths[chosen], named)
+
+    def _label_count(self, ready: Sequence[_Ready]) -> int:
+        """Labels of all batches of a step in all processes: what their losses are divided by."""
+        (count,) = self.processes.total(sum(int(each.label_lengths.sum()) for each in ready))
+        return int(count)
+
+    def _learn(self, ready: _Ready, count: int) -> tuple[dict[str, float], list[str]]:
+        """Add a batch's gradient; gives the sums of its losses, and whose are not finite."""
+        losses = self._losses(ready)
+        (losses["loss"].sum() / max(1, count)).backward()  # type: ignore[no-untyped-call]
+        sums = {name: float(each.detach().sum()) for name, each in losses.items()}
+        return sums, [] if np.isfinite(sums["loss"]) else _not_finite(losses, ready.ids)
+
+    def _losses(self, ready: _Ready) -> dict[str, Tensor]:
+        """What the model's `loss` gives: by name, a number for each utterance."""
+        with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+            losses: dict[str, Tensor] = self.recogniser.model.loss(  # type: ignore[operator]
+                ready.features, ready.frames, ready.labels, ready.label_lengths
+            )
+        return losses
 
     @contextmanager
-    def _telling_of_memory(self, batch: Batch) -> Iterator[None]:
+    def _telling_of_memory(self, batches: Sequence[Batch]) -> Iterator[None]:
         try:
             yield
         except torch.OutOfMemoryError as error:
             longest = float(self.train.seconds.max())
+            ids = [each for batch in batches for each in batch.ids]
             raise DeviceError(
-                f"out of memory on {self.device} with a batch of {len(batch.ids)} utterances, "
-                f"{', '.join(batch.ids[:3])}, ...",
-                hint=f"lower train.batch_seconds ({self.settings.batch_seconds:g}) or "
-                f"train.max_seconds (the longest utterance lasts {longest:.1f} s)",
+                f"out of memory on {self.device} with a batch of {len(ids)} utterances, "
+                f"{', '.join(ids[:3])}, ...",
+                hint=f"lower train.batch_seconds ({self.settings.batch_seconds:g}), which "
+                "train.accumulate can make up for, or train.max_seconds (the longest utterance "
+                f"lasts {longest:.1f} s)",
             ) from error
 
-    def _bad_batch(self, losses: Tensor, ids: Sequence[str]) -> None:
+    def _bad_batch(self, named: Sequence[str]) -> None:
         """Leave a batch out whose loss or gradient is not finite; stop after too many."""
-        finite = torch.isfinite(losses.detach()).tolist()
-        named = [each for each, good in zip(ids, finite, strict=True) if not good] or list(ids)
         self.position = replace(
             self.position, step=self.position.step + 1, bad_batches=self.position.bad_batches + 1
         )
@@ -291,6 +315,7 @@ class Training:
 
     def _validate(self, metrics: Metrics) -> str:
         assert self.validation is not None
+        self.processes.copy_from_the_first(self.recogniser.model.buffers())  # of batch norms
         with self.average.applied():
             found = self.validate(self.validation)
             best = self.position.best
@@ -298,7 +323,8 @@ class Training:
             if self.settings.best_by == "loss":
                 rank = (found.loss, found.wer)
             if best is None or rank < best:
-                self.recogniser.save(self.folder / "checkpoints" / "best.safetensors")
+                if self.processes.is_first:
+                    self.recogniser.save(self.folder / "checkpoints" / "best.safetensors")
                 self.position = replace(self.position, best=rank, validations_since_best=0)
             elif self.position.epoch + 1 >= self.settings.patience_from:
                 waited = self.position.validations_since_best + 1
@@ -313,20 +339,34 @@ class Training:
     def validate(self, examples: Examples) -> Validation:
         """Loss, WER and CER on `examples`, without augmentation or dropout."""
         self.recogniser.eval()
-        loss, count, pairs = 0.0, 0, []
-        for places in ordered_batches(examples.seconds, self.settings.batch_seconds):
-            batch = examples.batch(places).to(self.device)
-            features, frames, _ = self.recogniser.features(batch.values, batch.lengths)
-            losses = self.stepper(features, frames, batch.labels, batch.label_lengths)
-            loss += float(losses["loss"].sum())
-            count += int(batch.label_lengths.sum())
-            emissions = self.recogniser.emissions(batch.values, batch.lengths, bf16=self.bf16)
-            found = self.decoder(emissions.cpu() if self.decoder.device == "cpu" else emissions)
-            texts = [examples.texts[index] for index in examples.chosen[places]]
-            pairs += [(text, best[0].text) for text, best in zip(texts, found, strict=True)]
+        batches = ordered_batches(examples.seconds, self.settings.batch_seconds)
+        mine = [
+            (number, self._validate_batch(examples, batches[number]))
+            for number in range(self.processes.number, len(batches), self.processes.count)
+        ]
+        found = dict(each for given in self.processes.gathered(mine) for each in given)
+        loss, count = 0.0, 0
+        pairs: list[tuple[str, str]] = []
+        for number in range(len(batches)):  # in order: a sum depends on it
+            batch_loss, labels, read = found[number]
+            loss, count, pairs = loss + batch_loss, count + labels, pairs + read
         shown = tuple(pairs[:: max(1, len(pairs) // _EXAMPLES)][:_EXAMPLES])
         rates = word_edits(pairs).rate, character_edits(pairs).rate
         return Validation(loss / max(1, count), *rates, shown)
+
+    def _validate_batch(
+        self, examples: Examples, places: NDArray[np.int64]
+    ) -> tuple[float, int, list[tuple[str, str]]]:
+        """Its loss, its number of labels, and each reference with what was decoded."""
+        batch = examples.batch(places).to(self.device)
+        features, frames, _ = self.recogniser.features(batch.values, batch.lengths)
+        ready = _Ready(features, frames, batch.labels, batch.label_lengths, list(batch.ids))
+        loss = float(self._losses(ready)["loss"].sum())
+        emissions = self.recogniser.emissions(batch.values, batch.lengths, bf16=self.bf16)
+        found = self.decoder(emissions.cpu() if self.decoder.device == "cpu" else emissions)
+        texts = [examples.texts[index] for index in examples.chosen[places]]
+        read = [(text, best[0].text) for text, best in zip(texts, found, strict=True)]
+        return loss, int(batch.label_lengths.sum()), read
 
     def _out_of_patience(self) -> bool:
         patience = self.settings.patience
@@ -335,41 +375,29 @@ class Training:
     # ---- going on, and beginning
 
     def _save(self) -> None:
-        moments = {
-            f"optimizer.{number}.{name}": value
-            for number, state in self.optimizer.state_dict()["state"].items()
-            for name, value in state.items()
-        }
-        tensors = {
-            **{f"recogniser.{name}": each for name, each in self.recogniser.state_dict().items()},
-            **{f"average.{name}": each for name, each in self.average.tensors.items()},
-            **moments,
-        }
-        state = {"position": asdict(self.position), "updates": self.average.updates}
-        keep = self.settings.keep
-        save_checkpoint(self.folder / "checkpoints", self.position.step, tensors, state, keep=keep)
+        if not self.processes.is_first:
+            return
+        save_checkpoint(
+            self.folder / "checkpoints",
+            self.position.step,
+            tensors_of(self.recogniser, self.average, self.optimizer),
+            {"position": self.position.stored(), "updates": self.average.updates},
+            keep=self.settings.keep,
+        )
 
     def _resume(self) -> bool:
-        found = load_checkpoint(self.folder / "checkpoints")
+        found = None
+        if self.processes.is_first:
+            found = load_checkpoint(self.folder / "checkpoints")
+        found = self.processes.of_the_first(found)
         if found is None:
             return False
         tensors, state, torn = found
         for each in torn:
             self.reporter.warn(f"checkpoint {each} is damaged: going on from the one before")
-        parts: dict[str, dict[str, Tensor]] = {"recogniser": {}, "average": {}, "optimizer": {}}
-        for name, tensor in tensors.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = tensor
-        self.recogniser.load_state_dict(parts["recogniser"])
-        for name, tensor in self.average.tensors.items():
-            tensor.copy_(parts["average"][name])
+        put_back(tensors, self.recogniser, self.average, self.optimizer)
         self.average.updates = state["updates"]
-        optimizer = self.optimizer.state_dict()
-        optimizer["state"] = _by_number(parts["optimizer"])
-        self.optimizer.load_state_dict(optimizer)
-        stored = state["position"]
-        best = tuple(stored.pop("best") or ()) or None
-        self.position = Position(**stored, best=best)
+        self.position = Position.read(state["position"])
         self.reporter.say(
             f"going on from epoch {self.position.epoch + 1}, batch {self.position.batch + 1}"
         )
@@ -380,22 +408,21 @@ class Training:
         batches = ordered_batches(self.train.seconds, self.settings.batch_seconds)
         batch = self.train.batch(batches[len(batches) // 2]).to(self.device)
         self.recogniser.train()
-        with self._telling_of_memory(batch):
-            losses, labels, ids = self._losses(batch, 0)
-        if losses["loss"].shape != labels.shape:
+        with self._telling_of_memory([batch]):
+            ready = self._ready(batch, 0)
+            losses = self._losses(ready)
+        if losses["loss"].shape != ready.label_lengths.shape:
             raise RunError(
                 f"the model's loss has the shape {tuple(losses['loss'].shape)}, not one number "
-                f"for each of {len(ids)} utterances",
+                f"for each of {len(ready.ids)} utterances",
                 hint='give {"loss": (B,)}: ctc_loss() does',
             )
         total = losses["loss"].sum()
         if not torch.isfinite(total):
-            bad = [
-                each for each, loss in zip(ids, losses["loss"], strict=True) if not loss.isfinite()
-            ]
+            bad = _not_finite(losses, ready.ids)
             raise DataError(f"the first loss is not finite with {', '.join(bad[:4])}")
         self.optimizer.zero_grad()
-        self.accelerator.backward(total)
+        total.backward()  # type: ignore[no-untyped-call]
         unreached = [
             name
             for name, each in self.recogniser.model.named_parameters()
@@ -406,20 +433,10 @@ class Training:
             self.reporter.warn(f"no gradient reaches {', '.join(unreached[:4])}: not in the loss?")
 
 
-class _Loss(nn.Module):
-    """The model's loss as a forward pass, so that data-parallel hooks see it."""
-
-    def __init__(self, model: nn.Module, device: torch.device, *, bf16: bool) -> None:
-        super().__init__()
-        self.model = model
-        self.device, self.bf16 = device, bf16
-
-    def forward(self, *batch: Tensor) -> dict[str, Tensor]:
-        """What `AcousticModel.loss` takes -> what it gives."""
-        enabled = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
-        with enabled:
-            losses: dict[str, Tensor] = self.model.loss(*batch)  # type: ignore[operator]
-        return losses
+def _not_finite(losses: Mapping[str, Tensor], ids: Sequence[str]) -> list[str]:
+    """The utterances whose loss is not finite."""
+    finite = torch.isfinite(losses["loss"].detach()).tolist()
+    return [each for each, good in zip(ids, finite, strict=True) if not good]
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -431,22 +448,12 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     ]
 
 
-def _by_number(named: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in named.items():
-        number, _, key = name.partition(".")
-        state.setdefault(int(number), {})[key] = tensor
-    return state
-
-
-def _ahead(
-    make: Callable[[NDArray[np.int64]], Batch], batches: Sequence[NDArray[np.int64]]
-) -> Iterator[Batch]:
-    """Make each batch in a thread while the one before is learnt from."""
+def _ahead(make: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:
+    """Make each in a thread while the one before is learnt from."""
     with ThreadPoolExecutor(1) as pool:
-        coming: Future[Batch] | None = None
-        for indices in batches:
-            following = pool.submit(make, indices)
+        coming: Future[Made] | None = None
+        for each in given:
+            following = pool.submit(make, each)
             if coming:
                 yield coming.result()
             coming = following
