@@ -66,7 +66,7 @@ from speechkit.training.processes import Processes
 # Settings of [train] that change how long training takes, not what it gives.
 _NO_RESULT = {"device", "threads", "keep", "checkpoint_minutes"}
 # Settings that were not always there: at these values a training is what it was without them.
-_AS_BEFORE = {"accumulate": 1}
+_AS_BEFORE = {"accumulate": 1, "minutes": None}
 _SHOWN = 8  # characters, or utterances, named in a warning
 
 
@@ -149,6 +149,26 @@ class Pipeline:
                     "another decoder: --decoder beam",
                 )
             return self._search(folder, decoder, asked)
+
+    def overfit_one_batch(self) -> None:
+        """See whether the model can learn one batch by heart; leaves no run behind.
+
+        Raises:
+            SpeechkitError: it cannot, or whatever else the user can put right.
+        """
+        if self.recipe.train_corpus is None:
+            raise RecipeError(
+                "there is nothing to learn from", hint="add [corpus.train] to the recipe"
+            )
+        prepare_process(self.recipe.train.threads)
+        self.device = choose_device(self.recipe.train.device)
+        self.processes = Processes(self.device)
+        if self.processes.count > 1:
+            raise RunError(
+                f"one batch is learnt by one process, not by {self.processes.count}",
+                hint="give the command without a launcher",
+            )
+        self.reporter.say(self._training(self._new_recogniser()).overfit_one_batch())
 
     def _keep_recipe(self) -> None:
         """Put the recipe, with every default, into the run's folder."""

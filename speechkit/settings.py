@@ -101,6 +101,12 @@ class TrainSettings(Config):
     """[train]"""
 
     epochs: int = Field(30, gt=0, description="passes over the training data")
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        description="time for training, validations included: sets the epochs, whatever `epochs` "
+        "says, from the speed of the first steps",
+    )
     batch_seconds: float = Field(
         120.0,
         gt=0,

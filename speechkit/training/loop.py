@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from math import ceil
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 
 from speechkit.data.batches import Batch, ordered_batches
 from speechkit.device import use_bf16
-from speechkit.errors import DataError, DeviceError, RunError
+from speechkit.errors import DataError, DeviceError, RunError, TerminatedError
 from speechkit.interfaces import Decoder
 from speechkit.recogniser import Recogniser, fit_normalizer, load_weights
 from speechkit.reporter import Reporter
@@ -33,6 +34,7 @@ from speechkit.scoring.edits import character_edits, word_edits
 from speechkit.settings import TrainSettings
 from speechkit.training.augment import Chain
 from speechkit.training.average import RunningAverage
+from speechkit.training.budget import Budget
 from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
 from speechkit.training.curriculum import batches_of
 from speechkit.training.examples import Examples
@@ -40,9 +42,16 @@ from speechkit.training.metrics import Metrics, Unwritten
 from speechkit.training.processes import Processes
 from speechkit.training.schedule import learning_rate_factor
 from speechkit.training.state import Position, put_back, tensors_of
+from speechkit.training.termination import Termination
 
 _BAD_BATCHES = 20  # in a row, whose loss is not finite, end the training
 _PROCESS = 2**53  # from one process' seeds to the next: more than any seed and step make
+_TIMED_STEPS = 12  # at most, for a time budget
+_TIMED_SHARE = 0.03  # of the budget, at most, to time them
+_BY_HEART = 8  # utterances that a model must be able to learn by heart
+_BY_HEART_STEPS = 400  # at most
+_BY_HEART_CHECKED = 10  # steps from one look at their loss to the next
+_BY_HEART_LOSS = 0.1  # nats a label: nearly every label is sure
 _EXAMPLES = 3  # utterances shown beside their targets at each validation
 
 Given = TypeVar("Given")
@@ -100,6 +109,9 @@ class Training:
     def __post_init__(self) -> None:
         self.bf16 = use_bf16(self.settings.precision, self.device)
         self.processes = Processes(self.device)
+        self.termination = Termination()
+        self.budget: Budget | None = None
+        self.epochs = float(self.settings.epochs)
         self.recogniser.to(self.device)
         self.average = RunningAverage(self.recogniser.model, self.settings.average)
         self.optimizer = torch.optim.AdamW(
@@ -110,15 +122,30 @@ class Training:
         )
 
     def run(self) -> None:
-        """Train to the end; the first process writes the best weights to model.safetensors."""
+        """Train to the end; the first process writes the best weights to model.safetensors.
+
+        Raises:
+            TerminatedError: it was asked to end; a checkpoint is there to go on from.
+        """
+        self.budget = self._budget()
         if not self._resume():
             if self.processes.is_first:
                 self._begin()
             self.processes.copy_from_the_first(self.recogniser.state_dict().values())
+            if self.budget:
+                self._plan(self.budget)
         kind = Metrics if self.processes.is_first else Unwritten
-        with kind(self.folder, self.position.step) as metrics:
-            while self.position.epoch < self.settings.epochs and not self._out_of_patience():
-                self._epoch(metrics)
+        with self.termination, kind(self.folder, self.position.step) as metrics:
+            try:
+                while self.position.epoch < self.epochs and not self._out_of_patience():
+                    self._epoch(metrics)
+            except _AskedToEndError:
+                self._checkpoint()
+                raise TerminatedError(
+                    f"asked to end in epoch {self.position.epoch + 1}, after batch "
+                    f"{self.position.batch}: a checkpoint is saved",
+                    hint="the same command goes on from there",
+                ) from None
         if self.processes.is_first:
             self._finish()
 
@@ -151,31 +178,36 @@ class Training:
 
     def _epoch(self, metrics: Metrics) -> None:
         epoch = self.position.epoch
-        batches = batches_of(
-            epoch, self.settings, self.train.seconds, self.train.label_counts, seed=self.seed
-        )
+        batches = self._batches(epoch)
         every = self.settings.accumulate
-        steps = [batches[start : start + every] for start in range(0, len(batches), every)]
+        steps = self._steps(batches)
         began, waited, padding, seconds, made = time.monotonic(), 0.0, 0.0, 0.0, 0
         saved = began
         first = -(-self.position.batch // every)  # an epoch's last step may have fewer batches
-        with self.reporter.progress(f"epoch {epoch + 1}/{self.settings.epochs}") as advance:
+        with self.reporter.progress(f"epoch {epoch + 1}/{ceil(self.epochs)}") as advance:
             arriving = _ahead(self._share, steps[first:])
             for number in range(first, len(steps)):
+                if number >= round((self.epochs - epoch) * len(steps)):
+                    break  # a time budget may end within an epoch
                 asked = time.monotonic()
                 share = next(arriving)
                 waited += time.monotonic() - asked
                 padding += sum(batch.padding for batch in share)
                 made += len(share)
                 seconds += sum(float(self.train.seconds[each].sum()) for each in steps[number])
-                done = (epoch + number / len(steps)) / self.settings.epochs
+                done = (epoch + number / len(steps)) / self.epochs
                 shown = self._step([batch.to(self.device) for batch in share], done, metrics)
+                speech = sum(_padded(self.train, places) for places in steps[number])
+                self._note_time(time.monotonic() - asked, speech)
                 learnt = min((number + 1) * every, len(batches))
                 self.position = replace(self.position, batch=learnt)
                 advance(number + 1, len(steps), shown)
-                (due,) = self.processes.total(
-                    time.monotonic() - saved > 60 * self.settings.checkpoint_minutes
+                stop, due = self.processes.total(
+                    self.termination.asked,
+                    time.monotonic() - saved > 60 * self.settings.checkpoint_minutes,
                 )
+                if stop:
+                    raise _AskedToEndError
                 if due and number + 1 < len(steps):  # after the last one there is more to do
                     self._save()
                     saved = time.monotonic()
@@ -183,7 +215,7 @@ class Training:
         padding /= max(1, made)
         loss = self.position.loss_sum / max(1, self.position.label_sum)
         line = f"epoch {epoch + 1:3}  loss {loss:.3f}"
-        last = epoch + 1 == self.settings.epochs
+        last = epoch + 1 >= self.epochs
         if self.validation and (last or (epoch + 1) % self.settings.validate_every == 0):
             line += self._validate(metrics)
         line += (
@@ -199,6 +231,17 @@ class Training:
         )
         self.position = replace(self.position, epoch=epoch + 1, batch=0, loss_sum=0.0, label_sum=0)
         self._save()
+
+    def _batches(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Places of the utterances of each batch, in all processes."""
+        return batches_of(
+            epoch, self.settings, self.train.seconds, self.train.label_counts, seed=self.seed
+        )
+
+    def _steps(self, batches: Sequence[NDArray[np.int64]]) -> list[Sequence[NDArray[np.int64]]]:
+        """Batches by the step that learns from them."""
+        every = self.settings.accumulate
+        return [batches[start : start + every] for start in range(0, len(batches), every)]
 
     def _share(self, batches: Sequence[NDArray[np.int64]]) -> list[Batch]:
         """This process' shares of a step's batches; none where there are fewer utterances."""
@@ -316,6 +359,7 @@ class Training:
     def _validate(self, metrics: Metrics) -> str:
         assert self.validation is not None
         self.processes.copy_from_the_first(self.recogniser.model.buffers())  # of batch norms
+        began = time.monotonic()
         with self.average.applied():
             found = self.validate(self.validation)
             best = self.position.best
@@ -329,6 +373,8 @@ class Training:
             elif self.position.epoch + 1 >= self.settings.patience_from:
                 waited = self.position.validations_since_best + 1
                 self.position = replace(self.position, validations_since_best=waited)
+        if self.budget:
+            self.budget.validation_seconds = time.monotonic() - began
         rates = {"loss": found.loss, "wer": found.wer, "cer": found.cer}
         metrics.log("validation", self.position.step, {"epoch": self.position.epoch + 1, **rates})
         for reference, hypothesis in found.shown:
@@ -358,6 +404,9 @@ class Training:
         self, examples: Examples, places: NDArray[np.int64]
     ) -> tuple[float, int, list[tuple[str, str]]]:
         """Its loss, its number of labels, and each reference with what was decoded."""
+        if self.termination.asked and self.processes.count == 1:  # several end after it, together
+            raise _AskedToEndError
+        self._note_time()
         batch = examples.batch(places).to(self.device)
         features, frames, _ = self.recogniser.features(batch.values, batch.lengths)
         ready = _Ready(features, frames, batch.labels, batch.label_lengths, list(batch.ids))
@@ -375,13 +424,25 @@ class Training:
     # ---- going on, and beginning
 
     def _save(self) -> None:
+        """Write a checkpoint; all processes call it."""
+        if self.budget:
+            self._keep_to(self.budget)
+        self._checkpoint()
+
+    def _checkpoint(self) -> None:
         if not self.processes.is_first:
             return
+        state: dict[str, Any] = {
+            "position": self.position.stored(),
+            "updates": self.average.updates,
+        }
+        if self.budget:
+            state["budget"] = self.budget.stored()
         save_checkpoint(
             self.folder / "checkpoints",
             self.position.step,
             tensors_of(self.recogniser, self.average, self.optimizer),
-            {"position": self.position.stored(), "updates": self.average.updates},
+            state,
             keep=self.settings.keep,
         )
 
@@ -398,10 +459,139 @@ class Training:
         put_back(tensors, self.recogniser, self.average, self.optimizer)
         self.average.updates = state["updates"]
         self.position = Position.read(state["position"])
+        if self.budget:
+            self.budget.put_back(state["budget"])
+            self._keep_to(self.budget)
         self.reporter.say(
             f"going on from epoch {self.position.epoch + 1}, batch {self.position.batch + 1}"
         )
         return True
+
+    # ---- a time budget
+
+    def _budget(self) -> Budget | None:
+        if self.settings.minutes is None:
+            return None
+        lessons = sum(lesson.epochs for lesson in self.settings.curriculum)
+        work = []
+        for epoch in range(lessons + 1):
+            batches = self._batches(epoch)
+            speech = sum(_padded(self.train, places) for places in batches)
+            work.append((speech, len(self._steps(batches))))
+        return Budget(
+            self.settings.minutes,
+            work,
+            self.settings.validate_every if self.validation else 0,
+            self.folder / "checkpoints" / "time.json",
+        )
+
+    def _plan(self, budget: Budget) -> None:
+        """Time some steps and validation batches, forget them, and choose the epochs."""
+        before = {
+            name: each.detach().clone()
+            for name, each in tensors_of(self.recogniser, self.average, self.optimizer).items()
+        }
+        steps, timed, began = self._steps(self._batches(0)), [], time.monotonic()
+        nowhere = Unwritten(self.folder, 0)
+        for step in steps[:_TIMED_STEPS]:
+            asked = time.monotonic()
+            self._step([each.to(self.device) for each in self._share(step)], 0.0, nowhere)
+            speech = sum(_padded(self.train, places) for places in step)
+            timed.append((time.monotonic() - asked, speech))
+            late = time.monotonic() - began > _TIMED_SHARE * 60 * budget.minutes
+            if self.processes.of_the_first(late and len(timed) > 1):
+                break
+        put_back(before, self.recogniser, self.average, self.optimizer)
+        self.average.updates, self.position = 0, Position()
+        took, speech = np.sum(timed[1:] or timed, axis=0)  # the first warms up
+        budget.seconds_per_second = self.processes.of_the_first(float(took / speech))
+        if self.validation:
+            needed = self._validation_seconds(self.validation)
+            budget.validation_seconds = self.processes.of_the_first(needed)
+        budget.plan(0.0, self.processes.of_the_first(budget.used))
+        self.epochs = budget.epochs
+        whole, count = budget.work[-1]
+        self.reporter.say(
+            f"{budget.minutes:g} minutes: {whole / count * budget.seconds_per_second:.2g} s a "
+            f"step, {budget.validation_seconds:.2g} s a validation: {self.epochs:.4g} epochs of "
+            f"{count} steps fit"
+        )
+        self._checkpoint()  # so that one that is killed keeps to this plan
+
+    @torch.no_grad()
+    def _validation_seconds(self, examples: Examples) -> float:
+        """How long a validation lasts, from a few of its batches."""
+        self.recogniser.eval()
+        batches = ordered_batches(examples.seconds, self.settings.batch_seconds)
+        some = batches[:: max(1, len(batches) // 3)]
+        began = time.monotonic()
+        for places in some:
+            self._validate_batch(examples, places)
+        took = time.monotonic() - began
+        share = sum(map(len, some)) / len(examples.chosen)
+        return took / share / self.processes.count
+
+    def _keep_to(self, budget: Budget) -> None:
+        """Leave epochs out if the budget would be passed with them."""
+        steps = len(self._steps(self._batches(self.position.epoch)))
+        part = -(-self.position.batch // self.settings.accumulate) / steps
+        slower = budget.shorten(self.position.epoch + part, budget.used)
+        budget.put_back(self.processes.of_the_first(budget.stored()))
+        if slower:
+            self.reporter.warn(
+                f"slower than measured, or stopped in between: training ends after "
+                f"{budget.epochs:.4g} epochs, within its {budget.minutes:g} minutes"
+            )
+        self.epochs = budget.epochs
+
+    def _note_time(self, seconds: float = 0.0, speech: float = 0.0) -> None:
+        """Keep the time used, which a process that is killed cannot say; and what a step took."""
+        if self.budget and self.processes.is_first:
+            self.budget.observe(seconds, speech)
+            self.budget.note()
+
+    # ---- whether it can learn
+
+    def overfit_one_batch(self) -> str:
+        """Learn a batch by heart, without augmentation, and write no file; gives how it went.
+
+        Raises:
+            RunError: it cannot.
+        """
+        self._begin()
+        self.chain = Chain((), seed=self.seed)
+        batches = ordered_batches(self.train.seconds, self.settings.batch_seconds)
+        places = batches[len(batches) // 2][:_BY_HEART]
+        batch = self.train.batch(places).to(self.device)
+        alone = replace(self.train, chosen=self.train.chosen[places])
+        first = loss = self._loss_of(alone)
+        with self.reporter.progress("learning one batch by heart") as advance:
+            for number in range(1, _BY_HEART_STEPS + 1):
+                rising = min(1.0, number / _BY_HEART_CHECKED)  # to the highest rate, and there on
+                word = self._step([batch], rising * self.settings.warmup, Unwritten(self.folder, 0))
+                advance(number, _BY_HEART_STEPS, word)
+                if number % _BY_HEART_CHECKED == 0:
+                    loss = self._loss_of(alone)
+                    if loss < _BY_HEART_LOSS:
+                        break
+        fell = (
+            f"the loss of one batch of {len(places)} utterances fell from {first:.2f} to "
+            f"{loss:.3f} in {number} steps"
+        )
+        if not loss < _BY_HEART_LOSS:  # one that is not a number is not less
+            raise RunError(
+                f"the model does not learn even one batch by heart: {fell}, not to "
+                f"{_BY_HEART_LOSS:g}",
+                hint="raise or lower train.learning_rate; do texts and sound belong together? "
+                "`speechkit data look RECIPE` shows them",
+            )
+        return f"the model can learn: {fell}"
+
+    def _loss_of(self, examples: Examples) -> float:
+        """Nats a label, without dropout."""
+        return self.validate(examples).loss
+
+    # ---- before the first step
 
     def _check_gradients(self) -> None:
         """Before the first step: the loss is finite and its gradient reaches every parameter."""
@@ -431,6 +621,15 @@ class Training:
         self.optimizer.zero_grad()
         if unreached:
             self.reporter.warn(f"no gradient reaches {', '.join(unreached[:4])}: not in the loss?")
+
+
+class _AskedToEndError(Exception):
+    """The process was asked to end: there is something to save first."""
+
+
+def _padded(examples: Examples, places: NDArray[np.int64]) -> float:
+    """Seconds of speech in a batch, padding included."""
+    return float(examples.seconds[places].max()) * len(places)
 
 
 def _not_finite(losses: Mapping[str, Tensor], ids: Sequence[str]) -> list[str]:
