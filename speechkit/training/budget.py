@@ -79,10 +79,11 @@ class Budget:
         seconds, speech = self._observed
         if seconds > _TRUSTED * 60 * self.minutes:
             self.seconds_per_second = max(self.seconds_per_second, seconds / speech)
-        if used + self.needed(done, self.epochs) <= 60 * self.minutes:
+        if done >= self.epochs or used + self.needed(done, self.epochs) <= 60 * self.minutes:
             return False
-        self.epochs = min(self.epochs, self._fitting(done, _PLANNED * 60 * self.minutes - used))
-        return True
+        before = self.epochs
+        self.epochs = min(before, self._fitting(done, _PLANNED * 60 * self.minutes - used))
+        return self.epochs < before
 
     def stored(self) -> dict[str, Any]:
         """What a checkpoint keeps."""

@@ -54,6 +54,7 @@ def test_the_plan_is_kept_until_it_would_pass_the_budget():
     assert 40 + made.needed(20.0, made.epochs) <= 60
     assert made.shorten(20.0, 70.0)  # too late: one step, and the end
     assert made.epochs == pytest.approx(20.1)
+    assert not made.shorten(21.0, 70.0)  # it has ended
 
 
 def test_a_machine_that_became_slower_is_noticed():
