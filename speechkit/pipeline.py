@@ -59,6 +59,7 @@ from speechkit.runs import RunFolder, differences
 from speechkit.scoring.scores import Score, read_decoded, score, write_scores
 from speechkit.settings import TuneSettings
 from speechkit.training.augment import Chain
+from speechkit.training.by_heart import learn_by_heart
 from speechkit.training.examples import Examples
 from speechkit.training.loop import Training
 from speechkit.training.processes import Processes
@@ -168,7 +169,7 @@ class Pipeline:
                 f"one batch is learnt by one process, not by {self.processes.count}",
                 hint="give the command without a launcher",
             )
-        self.reporter.say(self._training(self._new_recogniser()).overfit_one_batch())
+        self.reporter.say(learn_by_heart(self._training(self._new_recogniser())))
 
     def _keep_recipe(self) -> None:
         """Put the recipe, with every default, into the run's folder."""

@@ -11,9 +11,9 @@ how they are split.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
@@ -22,10 +22,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from speechkit.data.batches import Batch, ordered_batches
-from speechkit.device import use_bf16
 from speechkit.errors import DataError, DeviceError, RunError, TerminatedError
 from speechkit.interfaces import Decoder
 from speechkit.recogniser import Recogniser, fit_normalizer, load_weights
@@ -33,25 +31,20 @@ from speechkit.reporter import Reporter
 from speechkit.scoring.edits import character_edits, word_edits
 from speechkit.settings import TrainSettings
 from speechkit.training.augment import Chain
-from speechkit.training.average import RunningAverage
 from speechkit.training.budget import Budget
 from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
 from speechkit.training.curriculum import batches_of
 from speechkit.training.examples import Examples
+from speechkit.training.learner import Learner, Ready
 from speechkit.training.metrics import Metrics, Unwritten
+from speechkit.training.position import Position
 from speechkit.training.processes import Processes
 from speechkit.training.schedule import learning_rate_factor
-from speechkit.training.state import Position, put_back, tensors_of
 from speechkit.training.termination import Termination
 
 _BAD_BATCHES = 20  # in a row, whose loss is not finite, end the training
-_PROCESS = 2**53  # from one process' seeds to the next: more than any seed and step make
 _TIMED_STEPS = 12  # at most, for a time budget
 _TIMED_SHARE = 0.03  # of the budget, at most, to time them
-_BY_HEART = 8  # utterances that a model must be able to learn by heart
-_BY_HEART_STEPS = 400  # at most
-_BY_HEART_CHECKED = 10  # steps from one look at their loss to the next
-_BY_HEART_LOSS = 0.1  # nats a label: nearly every label is sure
 _EXAMPLES = 3  # utterances shown beside their targets at each validation
 
 Given = TypeVar("Given")
@@ -66,20 +59,6 @@ class Validation:
     wer: float
     cer: float
     shown: tuple[tuple[str, str], ...]  # reference and hypothesis of some utterances
-
-
-@dataclass(frozen=True)
-class _Ready:
-    """Augmented features of a batch and its labels: what the model learns from.
-
-    Shape: (B, T, D), (B,) frames, (B, U), (B,), B names.
-    """
-
-    features: Tensor
-    frames: Tensor
-    labels: Tensor
-    label_lengths: Tensor
-    ids: list[str]
 
 
 @dataclass
@@ -107,18 +86,17 @@ class Training:
     position: Position = field(default_factory=Position, init=False)
 
     def __post_init__(self) -> None:
-        self.bf16 = use_bf16(self.settings.precision, self.device)
         self.processes = Processes(self.device)
         self.termination = Termination()
         self.budget: Budget | None = None
         self.epochs = float(self.settings.epochs)
-        self.recogniser.to(self.device)
-        self.average = RunningAverage(self.recogniser.model, self.settings.average)
-        self.optimizer = torch.optim.AdamW(
-            _groups(self.recogniser.model, self.settings.weight_decay),
-            lr=self.settings.learning_rate,
-            betas=self.settings.betas,
-            fused=True,
+        self.learner = Learner(
+            self.recogniser,
+            self.chain,
+            self.settings,
+            seed=self.seed,
+            device=self.device,
+            processes=self.processes,
         )
 
     def run(self) -> None:
@@ -130,7 +108,7 @@ class Training:
         self.budget = self._budget()
         if not self._resume():
             if self.processes.is_first:
-                self._begin()
+                self.begin()
             self.processes.copy_from_the_first(self.recogniser.state_dict().values())
             if self.budget:
                 self._plan(self.budget)
@@ -152,12 +130,18 @@ class Training:
     def _finish(self) -> None:
         best = self.folder / "checkpoints" / "best.safetensors"
         if self.position.best is None:
-            with self.average.applied():
+            with self.learner.average.applied():
                 self.recogniser.save(best)
         load_weights(self.recogniser, best)
         self.recogniser.save(self.folder / "model.safetensors")
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """What comes before the first step: checks, and the normaliser of features.
+
+        Raises:
+            DataError: the data cannot be learnt from.
+            RunError: the model is not as it should be.
+        """
         shortest = int(self.train.label_counts.min())
         for lesson in self.settings.curriculum:
             if lesson.max_labels < shortest:
@@ -168,7 +152,12 @@ class Training:
                 )
         if self.recogniser.normalizer.kind == "global":
             fit_normalizer(self.recogniser, self._passes(self.train))
-        self._check_gradients()
+        batches = ordered_batches(self.train.seconds, self.settings.batch_seconds)
+        batch = self.train.batch(batches[len(batches) // 2]).to(self.device)
+        with self._telling_of_memory([batch]):
+            unreached = self.learner.check(batch)
+        if unreached:
+            self.reporter.warn(f"no gradient reaches {', '.join(unreached[:4])}: not in the loss?")
 
     def _passes(self, examples: Examples) -> Iterator[Batch]:
         for places in ordered_batches(examples.seconds, self.settings.batch_seconds):
@@ -254,76 +243,24 @@ class Training:
         rate = self.settings.learning_rate * learning_rate_factor(
             self.settings.schedule, done, self.settings.warmup
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        draws = self.seed * 1_000_003 + position.step  # dropout: of (seed, step, process)
-        torch.manual_seed(draws + self.processes.number * _PROCESS)
-        self.recogniser.train()
         with self._telling_of_memory(batches):
-            ready = [self._ready(batch, position.epoch) for batch in batches]
-            count = self._label_count(ready)
-            self.optimizer.zero_grad()
-            told = [self._learn(each, count) for each in ready]
-        parameters = list(self.recogniser.model.parameters())
-        self.processes.total_gradients(parameters)
-        norm = float(nn.utils.clip_grad_norm_(parameters, self.settings.clip_norm))
-        sums: dict[str, float] = {}
-        strange: list[str] = []
-        for losses, ids in (each for given in self.processes.gathered(told) for each in given):
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + value
-            strange += ids
-        if not np.isfinite(sums["loss"]) or not np.isfinite(norm):
-            self._bad_batch(strange or [name for each in ready for name in each.ids])
+            learnt = self.learner.learn(
+                batches, epoch=position.epoch, step=position.step, rate=rate
+            )
+        if not learnt.is_finite:
+            self._bad_batch(learnt.strange)
             return "a loss that is not finite"
-        self.optimizer.step()
-        self.average.update()
         self.position = replace(
             position,
             step=position.step + 1,
-            loss_sum=position.loss_sum + sums["loss"],
-            label_sum=position.label_sum + count,
+            loss_sum=position.loss_sum + learnt.sums["loss"],
+            label_sum=position.label_sum + learnt.labels,
             bad_batches=0,
         )
-        parts = {name: value / max(1, count) for name, value in sums.items()}
-        shown = {"epoch": position.epoch, **parts, "learning_rate": rate, "gradient_norm": norm}
-        metrics.log("train", self.position.step, shown)
+        parts = {name: value / max(1, learnt.labels) for name, value in learnt.sums.items()}
+        shown = {"learning_rate": rate, "gradient_norm": learnt.norm}
+        metrics.log("train", self.position.step, {"epoch": position.epoch, **parts, **shown})
         return f"loss {parts['loss']:.3f}"
-
-    def _ready(self, batch: Batch, epoch: int) -> _Ready:
-        """A batch's features, augmented."""
-        ids = list(batch.ids)
-        values, lengths, rows = batch.values, batch.lengths, torch.arange(len(ids))
-        if values.dim() == 2:
-            values, lengths, rows = self.chain.apply("waveform", values, lengths, ids, epoch=epoch)
-        features, frames, _ = self.recogniser.features(values, lengths)
-        features, frames, again = self.chain.apply(
-            "features", features, frames, [ids[row] for row in rows.tolist()], epoch=epoch
-        )
-        rows = rows[again]
-        chosen = rows.to(self.device)
-        named = [ids[row] for row in rows.tolist()]
-        return _Ready(features, frames, batch.labels[chosen], batch.label_lengths[chosen], named)
-
-    def _label_count(self, ready: Sequence[_Ready]) -> int:
-        """Labels of all batches of a step in all processes: what their losses are divided by."""
-        (count,) = self.processes.total(sum(int(each.label_lengths.sum()) for each in ready))
-        return int(count)
-
-    def _learn(self, ready: _Ready, count: int) -> tuple[dict[str, float], list[str]]:
-        """Add a batch's gradient; gives the sums of its losses, and whose are not finite."""
-        losses = self._losses(ready)
-        (losses["loss"].sum() / max(1, count)).backward()  # type: ignore[no-untyped-call]
-        sums = {name: float(each.detach().sum()) for name, each in losses.items()}
-        return sums, [] if np.isfinite(sums["loss"]) else _not_finite(losses, ready.ids)
-
-    def _losses(self, ready: _Ready) -> dict[str, Tensor]:
-        """What the model's `loss` gives: by name, a number for each utterance."""
-        with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
-            losses: dict[str, Tensor] = self.recogniser.model.loss(  # type: ignore[operator]
-                ready.features, ready.frames, ready.labels, ready.label_lengths
-            )
-        return losses
 
     @contextmanager
     def _telling_of_memory(self, batches: Sequence[Batch]) -> Iterator[None]:
@@ -360,7 +297,7 @@ class Training:
         assert self.validation is not None
         self.processes.copy_from_the_first(self.recogniser.model.buffers())  # of batch norms
         began = time.monotonic()
-        with self.average.applied():
+        with self.learner.average.applied():
             found = self.validate(self.validation)
             best = self.position.best
             rank = (found.wer, found.loss)
@@ -409,9 +346,9 @@ class Training:
         self._note_time()
         batch = examples.batch(places).to(self.device)
         features, frames, _ = self.recogniser.features(batch.values, batch.lengths)
-        ready = _Ready(features, frames, batch.labels, batch.label_lengths, list(batch.ids))
-        loss = float(self._losses(ready)["loss"].sum())
-        emissions = self.recogniser.emissions(batch.values, batch.lengths, bf16=self.bf16)
+        ready = Ready(features, frames, batch.labels, batch.label_lengths, list(batch.ids))
+        loss = float(self.learner.losses(ready)["loss"].sum())
+        emissions = self.recogniser.emissions(batch.values, batch.lengths, bf16=self.learner.bf16)
         found = self.decoder(emissions.cpu() if self.decoder.device == "cpu" else emissions)
         texts = [examples.texts[index] for index in examples.chosen[places]]
         read = [(text, best[0].text) for text, best in zip(texts, found, strict=True)]
@@ -434,14 +371,14 @@ class Training:
             return
         state: dict[str, Any] = {
             "position": self.position.stored(),
-            "updates": self.average.updates,
+            "updates": self.learner.average.updates,
         }
         if self.budget:
             state["budget"] = self.budget.stored()
         save_checkpoint(
             self.folder / "checkpoints",
             self.position.step,
-            tensors_of(self.recogniser, self.average, self.optimizer),
+            self.learner.tensors(),
             state,
             keep=self.settings.keep,
         )
@@ -456,8 +393,7 @@ class Training:
         tensors, state, torn = found
         for each in torn:
             self.reporter.warn(f"checkpoint {each} is damaged: going on from the one before")
-        put_back(tensors, self.recogniser, self.average, self.optimizer)
-        self.average.updates = state["updates"]
+        self.learner.put_back(tensors, updates=state["updates"])
         self.position = Position.read(state["position"])
         if self.budget:
             self.budget.put_back(state["budget"])
@@ -487,10 +423,7 @@ class Training:
 
     def _plan(self, budget: Budget) -> None:
         """Time some steps and validation batches, forget them, and choose the epochs."""
-        before = {
-            name: each.detach().clone()
-            for name, each in tensors_of(self.recogniser, self.average, self.optimizer).items()
-        }
+        before = {name: each.detach().clone() for name, each in self.learner.tensors().items()}
         steps, timed, began = self._steps(self._batches(0)), [], time.monotonic()
         nowhere = Unwritten(self.folder, 0)
         for step in steps[:_TIMED_STEPS]:
@@ -501,8 +434,8 @@ class Training:
             late = time.monotonic() - began > _TIMED_SHARE * 60 * budget.minutes
             if self.processes.of_the_first(late and len(timed) > 1):
                 break
-        put_back(before, self.recogniser, self.average, self.optimizer)
-        self.average.updates, self.position = 0, Position()
+        self.learner.put_back(before, updates=0)
+        self.position = Position()
         took, speech = np.sum(timed[1:] or timed, axis=0)  # the first warms up
         budget.seconds_per_second = self.processes.of_the_first(float(took / speech))
         if self.validation:
@@ -550,78 +483,6 @@ class Training:
             self.budget.observe(seconds, speech)
             self.budget.note()
 
-    # ---- whether it can learn
-
-    def overfit_one_batch(self) -> str:
-        """Learn a batch by heart, without augmentation, and write no file; gives how it went.
-
-        Raises:
-            RunError: it cannot.
-        """
-        self._begin()
-        self.chain = Chain((), seed=self.seed)
-        batches = ordered_batches(self.train.seconds, self.settings.batch_seconds)
-        places = batches[len(batches) // 2][:_BY_HEART]
-        batch = self.train.batch(places).to(self.device)
-        alone = replace(self.train, chosen=self.train.chosen[places])
-        first = loss = self._loss_of(alone)
-        with self.reporter.progress("learning one batch by heart") as advance:
-            for number in range(1, _BY_HEART_STEPS + 1):
-                rising = min(1.0, number / _BY_HEART_CHECKED)  # to the highest rate, and there on
-                word = self._step([batch], rising * self.settings.warmup, Unwritten(self.folder, 0))
-                advance(number, _BY_HEART_STEPS, word)
-                if number % _BY_HEART_CHECKED == 0:
-                    loss = self._loss_of(alone)
-                    if loss < _BY_HEART_LOSS:
-                        break
-        fell = (
-            f"the loss of one batch of {len(places)} utterances fell from {first:.2f} to "
-            f"{loss:.3f} in {number} steps"
-        )
-        if not loss < _BY_HEART_LOSS:  # one that is not a number is not less
-            raise RunError(
-                f"the model does not learn even one batch by heart: {fell}, not to "
-                f"{_BY_HEART_LOSS:g}",
-                hint="raise or lower train.learning_rate; do texts and sound belong together? "
-                "`speechkit data look RECIPE` shows them",
-            )
-        return f"the model can learn: {fell}"
-
-    def _loss_of(self, examples: Examples) -> float:
-        """Nats a label, without dropout."""
-        return self.validate(examples).loss
-
-    # ---- before the first step
-
-    def _check_gradients(self) -> None:
-        """Before the first step: the loss is finite and its gradient reaches every parameter."""
-        batches = ordered_batches(self.train.seconds, self.settings.batch_seconds)
-        batch = self.train.batch(batches[len(batches) // 2]).to(self.device)
-        self.recogniser.train()
-        with self._telling_of_memory([batch]):
-            ready = self._ready(batch, 0)
-            losses = self._losses(ready)
-        if losses["loss"].shape != ready.label_lengths.shape:
-            raise RunError(
-                f"the model's loss has the shape {tuple(losses['loss'].shape)}, not one number "
-                f"for each of {len(ready.ids)} utterances",
-                hint='give {"loss": (B,)}: ctc_loss() does',
-            )
-        total = losses["loss"].sum()
-        if not torch.isfinite(total):
-            bad = _not_finite(losses, ready.ids)
-            raise DataError(f"the first loss is not finite with {', '.join(bad[:4])}")
-        self.optimizer.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
-        unreached = [
-            name
-            for name, each in self.recogniser.model.named_parameters()
-            if each.requires_grad and each.grad is None
-        ]
-        self.optimizer.zero_grad()
-        if unreached:
-            self.reporter.warn(f"no gradient reaches {', '.join(unreached[:4])}: not in the loss?")
-
 
 class _AskedToEndError(Exception):
     """The process was asked to end: there is something to save first."""
@@ -630,21 +491,6 @@ class _AskedToEndError(Exception):
 def _padded(examples: Examples, places: NDArray[np.int64]) -> float:
     """Seconds of speech in a batch, padding included."""
     return float(examples.seconds[places].max()) * len(places)
-
-
-def _not_finite(losses: Mapping[str, Tensor], ids: Sequence[str]) -> list[str]:
-    """The utterances whose loss is not finite."""
-    finite = torch.isfinite(losses["loss"].detach()).tolist()
-    return [each for each, good in zip(ids, finite, strict=True) if not good]
-
-
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases, gains of norms and other vectors do not."""
-    parameters = [each for each in model.parameters() if each.requires_grad]
-    return [
-        {"params": [each for each in parameters if each.dim() > 1], "weight_decay": weight_decay},
-        {"params": [each for each in parameters if each.dim() <= 1], "weight_decay": 0.0},
-    ]
 
 
 def _ahead(make: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:

@@ -26,7 +26,7 @@ from speechkit.recogniser import load_recogniser
 from speechkit.reporter import Reporter
 from speechkit.runs import RunFolder
 from speechkit.settings import TuneSettings
-from speechkit.training import loop
+from speechkit.training import by_heart, learner, loop
 from speechkit.training.budget import Budget
 
 MASKS = """use = "spec_augment"
@@ -295,22 +295,29 @@ def test_too_many_batches_that_are_not_finite_end_the_training(house, monkeypatc
 
 
 def spoil_losses(monkeypatch, what, steps):
-    make = loop.Training._losses
+    make, learn = learner.Learner.losses, learner.Learner.learn
+    now = [-1]
+
+    def at(self, batches, **given):
+        now[:] = [given["step"]]
+        return learn(self, batches, **given)
 
     def losses(self, *given):
         found = make(self, *given)
-        if self.position.step in steps and what == "loss":
-            found = {"loss": found["loss"] * torch.nan}
-        elif self.position.step in steps:
-            found["loss"].register_hook(lambda gradient: gradient * torch.nan)
+        if not torch.is_grad_enabled() or now[0] not in steps:
+            return found
+        if what == "loss":
+            return {"loss": found["loss"] * torch.nan}
+        found["loss"].register_hook(lambda gradient: gradient * torch.nan)
         return found
 
-    monkeypatch.setattr(loop.Training, "_losses", losses)
+    monkeypatch.setattr(learner.Learner, "learn", at)
+    monkeypatch.setattr(learner.Learner, "losses", losses)
 
 
 def test_matrices_decay_and_vectors_do_not():
     layer = torch.nn.Linear(3, 2)
-    decaying, others = loop._groups(layer, 0.1)
+    decaying, others = learner._groups(layer, 0.1)
     assert decaying == {"params": [layer.weight], "weight_decay": 0.1}
     assert others == {"params": [layer.bias], "weight_decay": 0.0}
 
@@ -477,11 +484,11 @@ def test_a_model_learns_one_batch_by_heart_or_says_that_it_cannot(house, monkeyp
     written = io.StringIO()
     console = Console(file=written, width=200)
     pipeline(house, "train.learning_rate=1e-2", console=console).overfit_one_batch()
-    assert "the model can learn: the loss of one batch of 3 utterances fell from" in (
+    assert "the model can learn: the loss of one batch of 3 utterances went from" in (
         written.getvalue()
     )
-    monkeypatch.setattr(loop, "_BY_HEART_STEPS", 10)
-    with pytest.raises(RunError, match=r"not learn even one batch by heart: .* in 10 steps, not"):
+    monkeypatch.setattr(by_heart, "_STEPS", 10)
+    with pytest.raises(RunError, match=r"does not learn even one batch .* in 10 steps; 0.1 "):
         pipeline(house, "train.learning_rate=1e-9").overfit_one_batch()
     assert not (house / "runs").exists()
 
