@@ -20,12 +20,14 @@ def prepare_process(threads: int) -> None:
     this must come before PyTorch's pool.
 
     Args:
-        threads: CPU threads; 0: the cores this process may run on.
+        threads: CPU threads; 0: the cores this process may run on, shared with those that a
+            launcher started beside it on this machine.
     """
     for kind in (np.float32, np.float64):
         np.finfo(kind)  # looked up now, since numpy warns when it first meets the flag
     torch.set_flush_denormal(True)
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(threads or max(1, len(os.sched_getaffinity(0)) // together))
     _keep_freed_memory()
 
 

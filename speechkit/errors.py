@@ -25,6 +25,10 @@ class RunError(SpeechkitError):
     """A run folder that is in use, belongs to another recipe, or lacks what is asked of it."""
 
 
+class TerminatedError(SpeechkitError):
+    """A run was asked to end (SIGTERM) and did, with what it had done kept."""
+
+
 class DownloadError(SpeechkitError):
     """A corpus that cannot be fetched, or not unpacked; the message names the address or file."""
 

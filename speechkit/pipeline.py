@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
 
 from speechkit.audit import audit
 from speechkit.corpora import TRAIN, VALIDATION, Corpora
@@ -61,12 +62,17 @@ from speechkit.runs import RunFolder, differences
 from speechkit.scoring.scores import Score, read_decoded, score, write_scores
 from speechkit.settings import TuneSettings
 from speechkit.training.augment import Chain
-from speechkit.training.loop import Examples, Training
+from speechkit.training.by_heart import learn_by_heart
+from speechkit.training.examples import Examples
+from speechkit.training.loop import Training
+from speechkit.training.processes import Processes
 
 # Settings of [train] that change how long training takes, not what it gives.
 _NO_RESULT = {"device", "threads", "keep", "checkpoint_minutes"}
 # Findings of the audit that are told by the stage which does something about them.
 _TOLD_ELSEWHERE = {"unreadable", "lost-characters"}
+# Settings that were not always there: at these values a training is what it was without them.
+_AS_BEFORE = {"accumulate": 1, "minutes": None}
 _SHOWN = 8  # characters, or utterances, named in a warning
 
 
@@ -87,14 +93,25 @@ class Pipeline:
     def run(self) -> list[Score]:
         """All stages; gives the rows of scores.json.
 
+        Where a launcher started several processes, they train together; the first does all else.
+        The others hold no lock, write nothing, and give no rows.
+
         Raises:
             SpeechkitError: whatever the user can put right.
         """
         prepare_process(self.recipe.train.threads)
         self.device = choose_device(self.recipe.train.device)
+        self.processes = Processes(self.device)
+        if not self.processes.is_first:
+            self.reporter = Reporter(Console(quiet=True))
+            if self.processes.of_the_first(value=False):
+                self._training(self._new_recogniser()).run()
+            self.processes.part()
+            return []
         folder = RunFolder(self.folder)
         with folder.locked():
             self._train(folder)
+            self.processes.part()
             self._audit()  # of what has changed since: a test, LM text
             scores = [self._test(folder, name) for name in self._corpora.tests]
             self._keep_recipe()
@@ -160,6 +177,26 @@ class Pipeline:
             write_report(self.folder, self.recipe, self._corpora.store)
             folder.done("report", inputs, place)
         return place
+
+    def overfit_one_batch(self) -> None:
+        """See whether the model can learn one batch by heart; leaves no run behind.
+
+        Raises:
+            SpeechkitError: it cannot, or whatever else the user can put right.
+        """
+        if self.recipe.train_corpus is None:
+            raise RecipeError(
+                "there is nothing to learn from", hint="add [corpus.train] to the recipe"
+            )
+        prepare_process(self.recipe.train.threads)
+        self.device = choose_device(self.recipe.train.device)
+        self.processes = Processes(self.device)
+        if self.processes.count > 1:
+            raise RunError(
+                f"one batch is learnt by one process, not by {self.processes.count}",
+                hint="give the command without a launcher",
+            )
+        self.reporter.say(learn_by_heart(self._training(self._new_recogniser())))
 
     def _keep_recipe(self) -> None:
         """Put the recipe, with every default, into the run's folder."""
@@ -234,6 +271,7 @@ class Pipeline:
         inputs = self._train_inputs()
         if "train" not in self.force:
             if folder.is_done("train", inputs, output):
+                self.processes.of_the_first(value=False)
                 return
             self._refuse_to_lose(folder, inputs)
         else:
@@ -249,10 +287,13 @@ class Pipeline:
         self._audit()
         recogniser = self._new_recogniser()
         if self.recipe.train_corpus is None:
+            self.processes.of_the_first(value=False)
             recogniser.save(output)
         else:
             with telling_of_full_disks(self.folder):
-                self._learn(recogniser)
+                training = self._training(recogniser)
+                self.processes.of_the_first(value=True)  # the data are prepared: they can read them
+                training.run()
         folder.done("train", inputs, output)
 
     def _train_inputs(self) -> dict[str, Any]:
@@ -261,6 +302,11 @@ class Pipeline:
         start = recipe.model_settings.start_from
         data = [TRAIN, *([VALIDATION] if recipe.validation_corpus else [])] if trains else []
         settings = recipe.train.model_dump(mode="json", exclude=_NO_RESULT)
+        settings = {
+            name: value
+            for name, value in settings.items()
+            if name not in _AS_BEFORE or value != _AS_BEFORE[name]
+        }
         return {
             **self._blueprint().described(),
             "seed": recipe.settings.seed,
@@ -327,7 +373,7 @@ class Pipeline:
             load_weights(recogniser, model_file(start))
         return recogniser
 
-    def _learn(self, recogniser: Recogniser) -> None:
+    def _training(self, recogniser: Recogniser) -> Training:
         settings = self.recipe.train
         chain = Chain(self._augmentations, seed=self.recipe.settings.seed)
         train = self._examples(TRAIN, recogniser, training=True)
@@ -336,14 +382,15 @@ class Pipeline:
             validation = self._examples(VALIDATION, recogniser, training=False)
         size = sum(each.numel() for each in recogniser.model.parameters())
         bf16 = "bf16" if use_bf16(settings.precision, self.device) else "fp32"
+        several = f", {self.processes.count} processes" if self.processes.count > 1 else ""
         self.reporter.say(
             f"training {self.recipe.model.use} ({size / 1e6:.2f} M parameters) on "
             f"{len(train.chosen)} utterances, {train.seconds.sum() / 3600:.2f} h; "
-            f"{self.device}, {bf16}, {torch.get_num_threads()} threads"
+            f"{self.device}, {bf16}, {torch.get_num_threads()} threads{several}"
         )
         assert self.recipe.validation_decoder is not None  # a recipe that trains has one
         vocabulary = recogniser.units.vocabulary
-        Training(
+        return Training(
             recogniser,
             train,
             validation,
@@ -354,7 +401,7 @@ class Pipeline:
             self.folder,
             self.device,
             self.reporter,
-        ).run()
+        )
 
     def _examples(self, name: str, recogniser: Recogniser, *, training: bool) -> Examples:
         """The utterances training can learn from; what is left out is counted and told."""

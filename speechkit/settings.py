@@ -101,9 +101,22 @@ class TrainSettings(Config):
     """[train]"""
 
     epochs: int = Field(30, gt=0, description="passes over the training data")
-    batch_seconds: float = Field(120.0, gt=0, description="speech in a batch, padding included")
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        description="time for training, validations included: sets the epochs, whatever `epochs` "
+        "says, from the speed of the first steps",
+    )
+    batch_seconds: float = Field(
+        120.0,
+        gt=0,
+        description="speech in a batch, padding included; processes that train together share it",
+    )
     batch_utterances: int | None = Field(
         None, gt=0, description="utterances in a batch at most; default: as the seconds allow"
+    )
+    accumulate: int = Field(
+        1, gt=0, description="batches learnt from at once, in one step: what memory does not hold"
     )
     order: Literal["random", "fixed"] = Field(
         "random",

@@ -11,11 +11,12 @@ import typer
 from speechkit import __version__
 from speechkit.cli.context import Options, options_of
 from speechkit.cli.lazy import LazyGroup
-from speechkit.errors import SpeechkitError
+from speechkit.errors import SpeechkitError, TerminatedError
 
 USAGE = 2  # exit codes
 DEFECT = 1
 INTERRUPTED = 128 + 2  # as a shell tells SIGINT
+TERMINATED = 128 + 15  # and SIGTERM
 
 COMMANDS = {
     "run": ("speechkit.cli.run:run", "Carry out a recipe: train, decode and score."),
@@ -41,6 +42,10 @@ class _Root(LazyGroup):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()  # here, where typer knows that a reader who has left is no error
+        except TerminatedError as error:
+            _tell("stopped", str(error), typer.colors.YELLOW)
+            _tell("hint", error.hint, typer.colors.CYAN)
+            raise typer.Exit(TERMINATED) from None
         except SpeechkitError as error:
             if options_of(ctx).debug:
                 traceback.print_exc()

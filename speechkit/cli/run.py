@@ -26,6 +26,13 @@ def run(
         list[str] | None,
         typer.Option(metavar="STAGE", help="`train`: train again, throwing the old model away."),
     ] = None,
+    overfit_one_batch: Annotated[  # noqa: FBT002 - a flag
+        bool,
+        typer.Option(
+            "--overfit-one-batch",
+            help="Only see whether the model can learn one batch by heart; write nothing.",
+        ),
+    ] = False,
 ) -> None:
     """Carry out RECIPE: train, decode and score. A run that was stopped goes on where it was."""
     from speechkit.cli.run_recipe import carry_out  # noqa: PLC0415 - torch comes with it
@@ -37,5 +44,6 @@ def run(
         overrides=set_ or [],
         run_name=run_name,
         force=force or [],
+        overfit_one_batch=overfit_one_batch,
         root=Path("runs"),
     )

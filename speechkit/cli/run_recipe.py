@@ -27,16 +27,22 @@ def carry_out(
     overrides: Sequence[str],
     run_name: str | None,
     force: Sequence[str],
+    overfit_one_batch: bool,
     root: Path,
 ) -> None:
-    """Read the recipe, run its stages, print the scores."""
+    """Read the recipe, run its stages, print the scores; or only see whether it can learn."""
     if strangers := sorted(set(force) - {"train"}):
         raise RunError(f"--force {strangers[0]}: no such stage", hint="known: train")
     plugins = plugins_of(context)
     read = read_recipe(find_recipe(recipe), plugins, profile=profile, overrides=overrides)
     folder = run_folder(read, root, run_name)
-    rows = Pipeline(read, plugins, folder, Reporter(), frozenset(force)).run()
-    show(rows, folder)
+    pipeline = Pipeline(read, plugins, folder, Reporter(), frozenset(force))
+    if overfit_one_batch:
+        pipeline.overfit_one_batch()
+        return
+    rows = pipeline.run()
+    if rows:  # none: another process of the run shows them
+        show(rows, folder)
 
 
 def show(rows: Sequence[Score], folder: Path) -> None:

@@ -2,80 +2,53 @@
 
 Where training is (`Position`) is a function of nothing but what was trained so far, and every
 random number is one of where it is drawn: the order of batches of (seed, epoch), augmentation of
-(seed, epoch, utterance, place), dropout of (seed, step). So a resumed training takes the steps
-that the one which was stopped would have taken.
+(seed, epoch, utterance, place), dropout of (seed, step, process). So a resumed training takes the
+steps that the one which was stopped would have taken.
+
+A step learns from `train.accumulate` batches, each split over the processes that train together.
+What it takes from them is the gradient of the mean over all of their labels: it does not depend on
+how they are split.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from speechkit.data.batches import Batch, make_batch, ordered_batches
-from speechkit.data.store import Store
-from speechkit.device import use_bf16
-from speechkit.errors import DataError, DeviceError, RunError
+from speechkit.data.batches import Batch, ordered_batches
+from speechkit.errors import DataError, DeviceError, RunError, TerminatedError
 from speechkit.interfaces import Decoder
 from speechkit.recogniser import Recogniser, fit_normalizer, load_weights
 from speechkit.reporter import Reporter
 from speechkit.scoring.edits import character_edits, word_edits
 from speechkit.settings import TrainSettings
 from speechkit.training.augment import Chain
-from speechkit.training.average import RunningAverage
+from speechkit.training.budget import Budget
 from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
 from speechkit.training.curriculum import batches_of
-from speechkit.training.metrics import Metrics
+from speechkit.training.examples import Examples
+from speechkit.training.learner import Learner, Ready
+from speechkit.training.metrics import Metrics, Unwritten
+from speechkit.training.position import Position
+from speechkit.training.processes import Processes
 from speechkit.training.schedule import learning_rate_factor
+from speechkit.training.termination import Termination
 
 _BAD_BATCHES = 20  # in a row, whose loss is not finite, end the training
+_TIMED_STEPS = 12  # at most, for a time budget
+_TIMED_SHARE = 0.03  # of the budget, at most, to time them
 _EXAMPLES = 3  # utterances shown beside their targets at each validation
 
-
-@dataclass(frozen=True)
-class Examples:
-    """A store, its texts under the rules, their labels, and which of it is used."""
-
-    store: Store
-    texts: Sequence[str]
-    labels: Sequence[Sequence[int]]
-    chosen: NDArray[np.int64]
-
-    @property
-    def seconds(self) -> NDArray[np.float64]:
-        """(chosen,) how long each lasts."""
-        return self.store.seconds[self.chosen]
-
-    @property
-    def label_counts(self) -> NDArray[np.int64]:
-        """(chosen,) how many labels each has."""
-        return np.array([len(self.labels[index]) for index in self.chosen], np.int64)
-
-    def batch(self, places: NDArray[np.int64]) -> Batch:
-        """The utterances at `places` of `chosen`."""
-        return make_batch(self.store, self.chosen[places].tolist(), self.labels)
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where training is: the next batch, and what decides when it ends."""
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0  # of this epoch so far, in nats
-    label_sum: int = 0
-    best: tuple[float, float] | None = None  # what the best validation had of `train.best_by`
-    validations_since_best: int = 0
-    bad_batches: int = 0  # in a row
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -113,36 +86,62 @@ class Training:
     position: Position = field(default_factory=Position, init=False)
 
     def __post_init__(self) -> None:
-        self.bf16 = use_bf16(self.settings.precision, self.device)
-        self.accelerator = Accelerator(cpu=self.device.type == "cpu")
-        self.recogniser.to(self.device)
-        self.average = RunningAverage(self.recogniser.model, self.settings.average)
-        self.optimizer = torch.optim.AdamW(
-            _groups(self.recogniser.model, self.settings.weight_decay),
-            lr=self.settings.learning_rate,
-            betas=self.settings.betas,
-            fused=True,
-        )
-        self.stepper = self.accelerator.prepare_model(
-            _Loss(self.recogniser.model, self.device, bf16=self.bf16),
-            device_placement=False,  # it is on its device; accelerate remembers its first one
+        self.processes = Processes(self.device)
+        self.termination = Termination()
+        self.budget: Budget | None = None
+        self.epochs = float(self.settings.epochs)
+        self.learner = Learner(
+            self.recogniser,
+            self.chain,
+            self.settings,
+            seed=self.seed,
+            device=self.device,
+            processes=self.processes,
         )
 
     def run(self) -> None:
-        """Train to the end; write the best weights to model.safetensors."""
+        """Train to the end; the first process writes the best weights to model.safetensors.
+
+        Raises:
+            TerminatedError: it was asked to end; a checkpoint is there to go on from.
+        """
+        self.budget = self._budget()
         if not self._resume():
-            self._begin()
-        with Metrics(self.folder, self.position.step) as metrics:
-            while self.position.epoch < self.settings.epochs and not self._out_of_patience():
-                self._epoch(metrics)
+            if self.processes.is_first:
+                self.begin()
+            self.processes.copy_from_the_first(self.recogniser.state_dict().values())
+            if self.budget:
+                self._plan(self.budget)
+        kind = Metrics if self.processes.is_first else Unwritten
+        with self.termination, kind(self.folder, self.position.step) as metrics:
+            try:
+                while self.position.epoch < self.epochs and not self._out_of_patience():
+                    self._epoch(metrics)
+            except _AskedToEndError:
+                self._checkpoint()
+                raise TerminatedError(
+                    f"asked to end in epoch {self.position.epoch + 1}, after batch "
+                    f"{self.position.batch}: a checkpoint is saved",
+                    hint="the same command goes on from there",
+                ) from None
+        if self.processes.is_first:
+            self._finish()
+
+    def _finish(self) -> None:
         best = self.folder / "checkpoints" / "best.safetensors"
         if self.position.best is None:
-            with self.average.applied():
+            with self.learner.average.applied():
                 self.recogniser.save(best)
         load_weights(self.recogniser, best)
         self.recogniser.save(self.folder / "model.safetensors")
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """What comes before the first step: checks, and the normaliser of features.
+
+        Raises:
+            DataError: the data cannot be learnt from.
+            RunError: the model is not as it should be.
+        """
         shortest = int(self.train.label_counts.min())
         for lesson in self.settings.curriculum:
             if lesson.max_labels < shortest:
@@ -153,7 +152,12 @@ class Training:
                 )
         if self.recogniser.normalizer.kind == "global":
             fit_normalizer(self.recogniser, self._passes(self.train))
-        self._check_gradients()
+        batches = ordered_batches(self.train.seconds, self.settings.batch_seconds)
+        batch = self.train.batch(batches[len(batches) // 2]).to(self.device)
+        with self._telling_of_memory([batch]):
+            unreached = self.learner.check(batch)
+        if unreached:
+            self.reporter.warn(f"no gradient reaches {', '.join(unreached[:4])}: not in the loss?")
 
     def _passes(self, examples: Examples) -> Iterator[Batch]:
         for places in ordered_batches(examples.seconds, self.settings.batch_seconds):
@@ -163,37 +167,48 @@ class Training:
 
     def _epoch(self, metrics: Metrics) -> None:
         epoch = self.position.epoch
-        batches = batches_of(
-            epoch, self.settings, self.train.seconds, self.train.label_counts, seed=self.seed
-        )
-        began, waited, padding, seconds = time.monotonic(), 0.0, 0.0, 0.0
+        batches = self._batches(epoch)
+        every = self.settings.accumulate
+        steps = self._steps(batches)
+        began, waited, padding, seconds, made = time.monotonic(), 0.0, 0.0, 0.0, 0
         saved = began
-        first = self.position.batch
-        with self.reporter.progress(f"epoch {epoch + 1}/{self.settings.epochs}") as advance:
-            arriving = _ahead(self.train.batch, batches[first:])
-            for number in range(first, len(batches)):
+        first = -(-self.position.batch // every)  # an epoch's last step may have fewer batches
+        with self.reporter.progress(f"epoch {epoch + 1}/{ceil(self.epochs)}") as advance:
+            arriving = _ahead(self._share, steps[first:])
+            for number in range(first, len(steps)):
+                if number >= round((self.epochs - epoch) * len(steps)):
+                    break  # a time budget may end within an epoch
                 asked = time.monotonic()
-                batch = next(arriving)
+                share = next(arriving)
                 waited += time.monotonic() - asked
-                padding += batch.padding
-                seconds += float(self.train.seconds[batches[number]].sum())
-                done = (epoch + number / len(batches)) / self.settings.epochs
-                shown = self._step(batch.to(self.device), done, metrics)
-                self.position = replace(self.position, batch=number + 1)
-                advance(number + 1, len(batches), shown)
-                due = time.monotonic() - saved > 60 * self.settings.checkpoint_minutes
-                if due and number + 1 < len(batches):  # after the last one there is more to do
+                padding += sum(batch.padding for batch in share)
+                made += len(share)
+                seconds += sum(float(self.train.seconds[each].sum()) for each in steps[number])
+                done = (epoch + number / len(steps)) / self.epochs
+                shown = self._step([batch.to(self.device) for batch in share], done, metrics)
+                speech = sum(_padded(self.train, places) for places in steps[number])
+                self._note_time(time.monotonic() - asked, speech)
+                learnt = min((number + 1) * every, len(batches))
+                self.position = replace(self.position, batch=learnt)
+                advance(number + 1, len(steps), shown)
+                stop, due = self.processes.total(
+                    self.termination.asked,
+                    time.monotonic() - saved > 60 * self.settings.checkpoint_minutes,
+                )
+                if stop:
+                    raise _AskedToEndError
+                if due and number + 1 < len(steps):  # after the last one there is more to do
                     self._save()
                     saved = time.monotonic()
         took = time.monotonic() - began
-        steps = max(1, len(batches) - first)
+        padding /= max(1, made)
         loss = self.position.loss_sum / max(1, self.position.label_sum)
         line = f"epoch {epoch + 1:3}  loss {loss:.3f}"
-        last = epoch + 1 == self.settings.epochs
+        last = epoch + 1 >= self.epochs
         if self.validation and (last or (epoch + 1) % self.settings.validate_every == 0):
             line += self._validate(metrics)
         line += (
-            f"  {seconds / took:.0f} s of speech a second, {padding / steps:.1%} padding, "
+            f"  {seconds / took:.0f} s of speech a second, {padding:.1%} padding, "
             f"{waited / took:.1%} waiting for data"
         )
         self.reporter.say(line)
@@ -201,80 +216,69 @@ class Training:
         metrics.log(
             "efficiency",
             self.position.step,
-            {"speed": seconds / took, "padding": padding / steps, "waiting": waited / took},
+            {"speed": seconds / took, "padding": padding, "waiting": waited / took},
         )
         self.position = replace(self.position, epoch=epoch + 1, batch=0, loss_sum=0.0, label_sum=0)
         self._save()
 
-    def _step(self, batch: Batch, done: float, metrics: Metrics) -> str:
-        """Learn from a batch; gives a word on how it went."""
+    def _batches(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Places of the utterances of each batch, in all processes."""
+        return batches_of(
+            epoch, self.settings, self.train.seconds, self.train.label_counts, seed=self.seed
+        )
+
+    def _steps(self, batches: Sequence[NDArray[np.int64]]) -> list[Sequence[NDArray[np.int64]]]:
+        """Batches by the step that learns from them."""
+        every = self.settings.accumulate
+        return [batches[start : start + every] for start in range(0, len(batches), every)]
+
+    def _share(self, batches: Sequence[NDArray[np.int64]]) -> list[Batch]:
+        """This process' shares of a step's batches; none where there are fewer utterances."""
+        shares = [self.processes.share_of(places) for places in batches]
+        return [self.train.batch(share) for share in shares if len(share)]
+
+    def _step(self, batches: Sequence[Batch], done: float, metrics: Metrics) -> str:
+        """Learn from some batches at once; gives a word on how it went."""
         position = self.position
         rate = self.settings.learning_rate * learning_rate_factor(
             self.settings.schedule, done, self.settings.warmup
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        torch.manual_seed(self.seed * 1_000_003 + position.step)  # dropout: of (seed, step)
-        self.recogniser.train()
-        with self._telling_of_memory(batch):
-            losses, labels, ids = self._losses(batch, position.epoch)
-            total, count = losses["loss"].sum(), int(labels.sum())
-            self.optimizer.zero_grad()
-            self.accelerator.backward(total / max(1, count))
-        norm = float(
-            nn.utils.clip_grad_norm_(self.recogniser.model.parameters(), self.settings.clip_norm)
-        )
-        value = float(total.detach())
-        if not np.isfinite(value) or not np.isfinite(norm):
-            self._bad_batch(losses["loss"], ids)
+        with self._telling_of_memory(batches):
+            learnt = self.learner.learn(
+                batches, epoch=position.epoch, step=position.step, rate=rate
+            )
+        if not learnt.is_finite:
+            self._bad_batch(learnt.strange)
             return "a loss that is not finite"
-        self.optimizer.step()
-        self.average.update()
-        loss = value / max(1, count)
         self.position = replace(
             position,
             step=position.step + 1,
-            loss_sum=position.loss_sum + value,
-            label_sum=position.label_sum + count,
+            loss_sum=position.loss_sum + learnt.sums["loss"],
+            label_sum=position.label_sum + learnt.labels,
             bad_batches=0,
         )
-        parts = {name: float(each.detach().sum()) / max(1, count) for name, each in losses.items()}
-        shown = {"epoch": position.epoch, **parts, "learning_rate": rate, "gradient_norm": norm}
-        metrics.log("train", self.position.step, shown)
-        return f"loss {loss:.3f}"
-
-    def _losses(self, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor, list[str]]:
-        ids = list(batch.ids)
-        values, lengths, rows = batch.values, batch.lengths, torch.arange(len(ids))
-        if values.dim() == 2:
-            values, lengths, rows = self.chain.apply("waveform", values, lengths, ids, epoch=epoch)
-        features, frames, _ = self.recogniser.features(values, lengths)
-        features, frames, again = self.chain.apply(
-            "features", features, frames, [ids[row] for row in rows.tolist()], epoch=epoch
-        )
-        rows = rows[again]
-        chosen = rows.to(self.device)
-        labels, label_lengths = batch.labels[chosen], batch.label_lengths[chosen]
-        losses = self.stepper(features, frames, labels, label_lengths)
-        return losses, label_lengths, [ids[row] for row in rows.tolist()]
+        parts = {name: value / max(1, learnt.labels) for name, value in learnt.sums.items()}
+        shown = {"learning_rate": rate, "gradient_norm": learnt.norm}
+        metrics.log("train", self.position.step, {"epoch": position.epoch, **parts, **shown})
+        return f"loss {parts['loss']:.3f}"
 
     @contextmanager
-    def _telling_of_memory(self, batch: Batch) -> Iterator[None]:
+    def _telling_of_memory(self, batches: Sequence[Batch]) -> Iterator[None]:
         try:
             yield
         except torch.OutOfMemoryError as error:
             longest = float(self.train.seconds.max())
+            ids = [each for batch in batches for each in batch.ids]
             raise DeviceError(
-                f"out of memory on {self.device} with a batch of {len(batch.ids)} utterances, "
-                f"{', '.join(batch.ids[:3])}, ...",
-                hint=f"lower train.batch_seconds ({self.settings.batch_seconds:g}) or "
-                f"train.max_seconds (the longest utterance lasts {longest:.1f} s)",
+                f"out of memory on {self.device} with a batch of {len(ids)} utterances, "
+                f"{', '.join(ids[:3])}, ...",
+                hint=f"lower train.batch_seconds ({self.settings.batch_seconds:g}), which "
+                "train.accumulate can make up for, or train.max_seconds (the longest utterance "
+                f"lasts {longest:.1f} s)",
             ) from error
 
-    def _bad_batch(self, losses: Tensor, ids: Sequence[str]) -> None:
+    def _bad_batch(self, named: Sequence[str]) -> None:
         """Leave a batch out whose loss or gradient is not finite; stop after too many."""
-        finite = torch.isfinite(losses.detach()).tolist()
-        named = [each for each, good in zip(ids, finite, strict=True) if not good] or list(ids)
         self.position = replace(
             self.position, step=self.position.step + 1, bad_batches=self.position.bad_batches + 1
         )
@@ -291,18 +295,23 @@ class Training:
 
     def _validate(self, metrics: Metrics) -> str:
         assert self.validation is not None
-        with self.average.applied():
+        self.processes.copy_from_the_first(self.recogniser.model.buffers())  # of batch norms
+        began = time.monotonic()
+        with self.learner.average.applied():
             found = self.validate(self.validation)
             best = self.position.best
             rank = (found.wer, found.loss)
             if self.settings.best_by == "loss":
                 rank = (found.loss, found.wer)
             if best is None or rank < best:
-                self.recogniser.save(self.folder / "checkpoints" / "best.safetensors")
+                if self.processes.is_first:
+                    self.recogniser.save(self.folder / "checkpoints" / "best.safetensors")
                 self.position = replace(self.position, best=rank, validations_since_best=0)
             elif self.position.epoch + 1 >= self.settings.patience_from:
                 waited = self.position.validations_since_best + 1
                 self.position = replace(self.position, validations_since_best=waited)
+        if self.budget:
+            self.budget.validation_seconds = time.monotonic() - began
         rates = {"loss": found.loss, "wer": found.wer, "cer": found.cer}
         metrics.log("validation", self.position.step, {"epoch": self.position.epoch + 1, **rates})
         for reference, hypothesis in found.shown:
@@ -313,20 +322,37 @@ class Training:
     def validate(self, examples: Examples) -> Validation:
         """Loss, WER and CER on `examples`, without augmentation or dropout."""
         self.recogniser.eval()
-        loss, count, pairs = 0.0, 0, []
-        for places in ordered_batches(examples.seconds, self.settings.batch_seconds):
-            batch = examples.batch(places).to(self.device)
-            features, frames, _ = self.recogniser.features(batch.values, batch.lengths)
-            losses = self.stepper(features, frames, batch.labels, batch.label_lengths)
-            loss += float(losses["loss"].sum())
-            count += int(batch.label_lengths.sum())
-            emissions = self.recogniser.emissions(batch.values, batch.lengths, bf16=self.bf16)
-            found = self.decoder(emissions.cpu() if self.decoder.device == "cpu" else emissions)
-            texts = [examples.texts[index] for index in examples.chosen[places]]
-            pairs += [(text, best[0].text) for text, best in zip(texts, found, strict=True)]
+        batches = ordered_batches(examples.seconds, self.settings.batch_seconds)
+        mine = [
+            (number, self._validate_batch(examples, batches[number]))
+            for number in range(self.processes.number, len(batches), self.processes.count)
+        ]
+        found = dict(each for given in self.processes.gathered(mine) for each in given)
+        loss, count = 0.0, 0
+        pairs: list[tuple[str, str]] = []
+        for number in range(len(batches)):  # in order: a sum depends on it
+            batch_loss, labels, read = found[number]
+            loss, count, pairs = loss + batch_loss, count + labels, pairs + read
         shown = tuple(pairs[:: max(1, len(pairs) // _EXAMPLES)][:_EXAMPLES])
         rates = word_edits(pairs).rate, character_edits(pairs).rate
         return Validation(loss / max(1, count), *rates, shown)
+
+    def _validate_batch(
+        self, examples: Examples, places: NDArray[np.int64]
+    ) -> tuple[float, int, list[tuple[str, str]]]:
+        """Its loss, its number of labels, and each reference with what was decoded."""
+        if self.termination.asked and self.processes.count == 1:  # several end after it, together
+            raise _AskedToEndError
+        self._note_time()
+        batch = examples.batch(places).to(self.device)
+        features, frames, _ = self.recogniser.features(batch.values, batch.lengths)
+        ready = Ready(features, frames, batch.labels, batch.label_lengths, list(batch.ids))
+        loss = float(self.learner.losses(ready)["loss"].sum())
+        emissions = self.recogniser.emissions(batch.values, batch.lengths, bf16=self.learner.bf16)
+        found = self.decoder(emissions.cpu() if self.decoder.device == "cpu" else emissions)
+        texts = [examples.texts[index] for index in examples.chosen[places]]
+        read = [(text, best[0].text) for text, best in zip(texts, found, strict=True)]
+        return loss, int(batch.label_lengths.sum()), read
 
     def _out_of_patience(self) -> bool:
         patience = self.settings.patience
@@ -335,118 +361,144 @@ class Training:
     # ---- going on, and beginning
 
     def _save(self) -> None:
-        moments = {
-            f"optimizer.{number}.{name}": value
-            for number, state in self.optimizer.state_dict()["state"].items()
-            for name, value in state.items()
+        """Write a checkpoint; all processes call it."""
+        if self.budget:
+            self._keep_to(self.budget)
+        self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        if not self.processes.is_first:
+            return
+        state: dict[str, Any] = {
+            "position": self.position.stored(),
+            "updates": self.learner.average.updates,
         }
-        tensors = {
-            **{f"recogniser.{name}": each for name, each in self.recogniser.state_dict().items()},
-            **{f"average.{name}": each for name, each in self.average.tensors.items()},
-            **moments,
-        }
-        state = {"position": asdict(self.position), "updates": self.average.updates}
-        keep = self.settings.keep
-        save_checkpoint(self.folder / "checkpoints", self.position.step, tensors, state, keep=keep)
+        if self.budget:
+            state["budget"] = self.budget.stored()
+        save_checkpoint(
+            self.folder / "checkpoints",
+            self.position.step,
+            self.learner.tensors(),
+            state,
+            keep=self.settings.keep,
+        )
 
     def _resume(self) -> bool:
-        found = load_checkpoint(self.folder / "checkpoints")
+        found = None
+        if self.processes.is_first:
+            found = load_checkpoint(self.folder / "checkpoints")
+        found = self.processes.of_the_first(found)
         if found is None:
             return False
         tensors, state, torn = found
         for each in torn:
             self.reporter.warn(f"checkpoint {each} is damaged: going on from the one before")
-        parts: dict[str, dict[str, Tensor]] = {"recogniser": {}, "average": {}, "optimizer": {}}
-        for name, tensor in tensors.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = tensor
-        self.recogniser.load_state_dict(parts["recogniser"])
-        for name, tensor in self.average.tensors.items():
-            tensor.copy_(parts["average"][name])
-        self.average.updates = state["updates"]
-        optimizer = self.optimizer.state_dict()
-        optimizer["state"] = _by_number(parts["optimizer"])
-        self.optimizer.load_state_dict(optimizer)
-        stored = state["position"]
-        best = tuple(stored.pop("best") or ()) or None
-        self.position = Position(**stored, best=best)
+        self.learner.put_back(tensors, updates=state["updates"])
+        self.position = Position.read(state["position"])
+        if self.budget:
+            self.budget.put_back(state["budget"])
+            self._keep_to(self.budget)
         self.reporter.say(
             f"going on from epoch {self.position.epoch + 1}, batch {self.position.batch + 1}"
         )
         return True
 
-    def _check_gradients(self) -> None:
-        """Before the first step: the loss is finite and its gradient reaches every parameter."""
-        batches = ordered_batches(self.train.seconds, self.settings.batch_seconds)
-        batch = self.train.batch(batches[len(batches) // 2]).to(self.device)
-        self.recogniser.train()
-        with self._telling_of_memory(batch):
-            losses, labels, ids = self._losses(batch, 0)
-        if losses["loss"].shape != labels.shape:
-            raise RunError(
-                f"the model's loss has the shape {tuple(losses['loss'].shape)}, not one number "
-                f"for each of {len(ids)} utterances",
-                hint='give {"loss": (B,)}: ctc_loss() does',
+    # ---- a time budget
+
+    def _budget(self) -> Budget | None:
+        if self.settings.minutes is None:
+            return None
+        lessons = sum(lesson.epochs for lesson in self.settings.curriculum)
+        work = []
+        for epoch in range(lessons + 1):
+            batches = self._batches(epoch)
+            speech = sum(_padded(self.train, places) for places in batches)
+            work.append((speech, len(self._steps(batches))))
+        return Budget(
+            self.settings.minutes,
+            work,
+            self.settings.validate_every if self.validation else 0,
+            self.folder / "checkpoints" / "time.json",
+        )
+
+    def _plan(self, budget: Budget) -> None:
+        """Time some steps and validation batches, forget them, and choose the epochs."""
+        before = {name: each.detach().clone() for name, each in self.learner.tensors().items()}
+        steps, timed, began = self._steps(self._batches(0)), [], time.monotonic()
+        nowhere = Unwritten(self.folder, 0)
+        for step in steps[:_TIMED_STEPS]:
+            asked = time.monotonic()
+            self._step([each.to(self.device) for each in self._share(step)], 0.0, nowhere)
+            speech = sum(_padded(self.train, places) for places in step)
+            timed.append((time.monotonic() - asked, speech))
+            late = time.monotonic() - began > _TIMED_SHARE * 60 * budget.minutes
+            if self.processes.of_the_first(late and len(timed) > 1):
+                break
+        self.learner.put_back(before, updates=0)
+        self.position = Position()
+        took, speech = np.sum(timed[1:] or timed, axis=0)  # the first warms up
+        budget.seconds_per_second = self.processes.of_the_first(float(took / speech))
+        if self.validation:
+            needed = self._validation_seconds(self.validation)
+            budget.validation_seconds = self.processes.of_the_first(needed)
+        budget.plan(0.0, self.processes.of_the_first(budget.used))
+        self.epochs = budget.epochs
+        whole, count = budget.work[-1]
+        self.reporter.say(
+            f"{budget.minutes:g} minutes: {whole / count * budget.seconds_per_second:.2g} s a "
+            f"step, {budget.validation_seconds:.2g} s a validation: {self.epochs:.4g} epochs of "
+            f"{count} steps fit"
+        )
+        self._checkpoint()  # so that one that is killed keeps to this plan
+
+    @torch.no_grad()
+    def _validation_seconds(self, examples: Examples) -> float:
+        """How long a validation lasts, from a few of its batches."""
+        self.recogniser.eval()
+        batches = ordered_batches(examples.seconds, self.settings.batch_seconds)
+        some = batches[:: max(1, len(batches) // 3)]
+        began = time.monotonic()
+        for places in some:
+            self._validate_batch(examples, places)
+        took = time.monotonic() - began
+        share = sum(map(len, some)) / len(examples.chosen)
+        return took / share / self.processes.count
+
+    def _keep_to(self, budget: Budget) -> None:
+        """Leave epochs out if the budget would be passed with them."""
+        steps = len(self._steps(self._batches(self.position.epoch)))
+        part = -(-self.position.batch // self.settings.accumulate) / steps
+        slower = budget.shorten(self.position.epoch + part, budget.used)
+        budget.put_back(self.processes.of_the_first(budget.stored()))
+        if slower:
+            self.reporter.warn(
+                f"slower than measured, or stopped in between: training ends after "
+                f"{budget.epochs:.4g} epochs, within its {budget.minutes:g} minutes"
             )
-        total = losses["loss"].sum()
-        if not torch.isfinite(total):
-            bad = [
-                each for each, loss in zip(ids, losses["loss"], strict=True) if not loss.isfinite()
-            ]
-            raise DataError(f"the first loss is not finite with {', '.join(bad[:4])}")
-        self.optimizer.zero_grad()
-        self.accelerator.backward(total)
-        unreached = [
-            name
-            for name, each in self.recogniser.model.named_parameters()
-            if each.requires_grad and each.grad is None
-        ]
-        self.optimizer.zero_grad()
-        if unreached:
-            self.reporter.warn(f"no gradient reaches {', '.join(unreached[:4])}: not in the loss?")
+        self.epochs = budget.epochs
+
+    def _note_time(self, seconds: float = 0.0, speech: float = 0.0) -> None:
+        """Keep the time used, which a process that is killed cannot say; and what a step took."""
+        if self.budget and self.processes.is_first:
+            self.budget.observe(seconds, speech)
+            self.budget.note()
 
 
-class _Loss(nn.Module):
-    """The model's loss as a forward pass, so that data-parallel hooks see it."""
-
-    def __init__(self, model: nn.Module, device: torch.device, *, bf16: bool) -> None:
-        super().__init__()
-        self.model = model
-        self.device, self.bf16 = device, bf16
-
-    def forward(self, *batch: Tensor) -> dict[str, Tensor]:
-        """What `AcousticModel.loss` takes -> what it gives."""
-        enabled = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
-        with enabled:
-            losses: dict[str, Tensor] = self.model.loss(*batch)  # type: ignore[operator]
-        return losses
+class _AskedToEndError(Exception):
+    """The process was asked to end: there is something to save first."""
 
 
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases, gains of norms and other vectors do not."""
-    parameters = [each for each in model.parameters() if each.requires_grad]
-    return [
-        {"params": [each for each in parameters if each.dim() > 1], "weight_decay": weight_decay},
-        {"params": [each for each in parameters if each.dim() <= 1], "weight_decay": 0.0},
-    ]
+def _padded(examples: Examples, places: NDArray[np.int64]) -> float:
+    """Seconds of speech in a batch, padding included."""
+    return float(examples.seconds[places].max()) * len(places)
 
 
-def _by_number(named: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in named.items():
-        number, _, key = name.partition(".")
-        state.setdefault(int(number), {})[key] = tensor
-    return state
-
-
-def _ahead(
-    make: Callable[[NDArray[np.int64]], Batch], batches: Sequence[NDArray[np.int64]]
-) -> Iterator[Batch]:
-    """Make each batch in a thread while the one before is learnt from."""
+def _ahead(make: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:
+    """Make each in a thread while the one before is learnt from."""
     with ThreadPoolExecutor(1) as pool:
-        coming: Future[Batch] | None = None
-        for indices in batches:
-            following = pool.submit(make, indices)
+        coming: Future[Made] | None = None
+        for each in given:
+            following = pool.submit(make, each)
             if coming:
                 yield coming.result()
             coming = following

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from speechkit import DataError, DeviceError, RecipeError, RunError, SpeechkitError
 from speechkit.discovery import load_plugins
+from speechkit.errors import TerminatedError
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
 from speechkit.pipeline import Pipeline
 from speechkit.recipe import read_recipe
@@ -25,7 +26,8 @@ from speechkit.recogniser import load_recogniser
 from speechkit.reporter import Reporter
 from speechkit.runs import RunFolder
 from speechkit.settings import TuneSettings
-from speechkit.training import loop
+from speechkit.training import by_heart, learner, loop
+from speechkit.training.budget import Budget
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -344,22 +346,29 @@ def test_too_many_batches_that_are_not_finite_end_the_training(house, monkeypatc
 
 
 def spoil_losses(monkeypatch, what, steps):
-    make = loop.Training._losses
+    make, learn = learner.Learner.losses, learner.Learner.learn
+    now = [-1]
+
+    def at(self, batches, **given):
+        now[:] = [given["step"]]
+        return learn(self, batches, **given)
 
     def losses(self, *given):
-        found, *rest = make(self, *given)
-        if self.position.step in steps and what == "loss":
-            found = {"loss": found["loss"] * torch.nan}
-        elif self.position.step in steps:
-            found["loss"].register_hook(lambda gradient: gradient * torch.nan)
-        return found, *rest
+        found = make(self, *given)
+        if not torch.is_grad_enabled() or now[0] not in steps:
+            return found
+        if what == "loss":
+            return {"loss": found["loss"] * torch.nan}
+        found["loss"].register_hook(lambda gradient: gradient * torch.nan)
+        return found
 
-    monkeypatch.setattr(loop.Training, "_losses", losses)
+    monkeypatch.setattr(learner.Learner, "learn", at)
+    monkeypatch.setattr(learner.Learner, "losses", losses)
 
 
 def test_matrices_decay_and_vectors_do_not():
     layer = torch.nn.Linear(3, 2)
-    decaying, others = loop._groups(layer, 0.1)
+    decaying, others = learner._groups(layer, 0.1)
     assert decaying == {"params": [layer.weight], "weight_decay": 0.1}
     assert others == {"params": [layer.bias], "weight_decay": 0.0}
 
@@ -368,10 +377,11 @@ def test_a_curriculum_begins_with_short_transcripts(house, monkeypatch):
     learnt: dict[int, int] = {}
     learn = loop.Training._step
 
-    def step(self, batch, *given):
+    def step(self, batches, *given):
         epoch = self.position.epoch
-        learnt[epoch] = max(learnt.get(epoch, 0), int(batch.label_lengths.max()))
-        return learn(self, batch, *given)
+        longest = max(int(batch.label_lengths.max()) for batch in batches)
+        learnt[epoch] = max(learnt.get(epoch, 0), longest)
+        return learn(self, batches, *given)
 
     monkeypatch.setattr(loop.Training, "_step", step)
     pipeline(house, "train.curriculum=[{ epochs = 2, max_labels = 4 }]").run()
@@ -380,23 +390,158 @@ def test_a_curriculum_begins_with_short_transcripts(house, monkeypatch):
         pipeline(house, "train.curriculum=[{ epochs = 2, max_labels = 1 }]", run="none").run()
 
 
+KILLS = int(os.environ.get("SPEECHKIT_KILLS", "3"))  # the long form has 20
+
+
 @pytest.mark.slow
-def test_a_killed_run_goes_on(house):
-    pipeline(house, run="whole").run()
+@pytest.mark.timeout(600 + 30 * KILLS)
+def test_a_killed_run_ends_as_one_that_was_not(house):
+    settings = (f"train.epochs={4 + 2 * KILLS}", "train.checkpoint_minutes=0.002")
+    began = time.monotonic()
+    pipeline(house, *settings, run="whole").run()
+    step_seconds = (time.monotonic() - began) / (7 * (4 + 2 * KILLS))
+    overrides = [part for each in settings for part in ("--set", each)]
     command = [sys.executable, "-m", "speechkit", "run", "tones.toml", "--run", "killed"]
-    random = np.random.default_rng(os.getpid())
-    for _ in range(3):
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while not (house / "runs/killed/metrics.jsonl").exists() and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        time.sleep(float(random.uniform(0, 1.0)))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    whole, killed = weights(house, "whole"), weights(house, "killed")
-    assert all(whole[name].equal(killed[name]) for name in whole)
+    log, random = house / "runs/killed/metrics.jsonl", np.random.default_rng(os.getpid())
+    for number in range(KILLS):
+        with (house / "told.txt").open("w") as told:
+            process = subprocess.Popen([*command, *overrides], stderr=told, stdout=told)
+        wait_until_it_learns(process, log)
+        time.sleep(float(random.uniform(0, 12)) * step_seconds)
+        asked = number == KILLS // 2  # one is asked to end, the others are killed
+        process.send_signal(signal.SIGTERM if asked else signal.SIGKILL)
+        code, told = process.wait(), (house / "told.txt").read_text()
+        assert code == (143 if asked else -signal.SIGKILL), told
+        if asked:
+            assert "stopped: asked to end in epoch" in told
+            assert "Traceback" not in told
+    done = subprocess.run([*command, *overrides], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    same_ends(house, "whole", "killed")
+
+
+def wait_until_it_learns(process: subprocess.Popen, log: Path) -> None:
+    stamp = log.stat().st_mtime_ns if log.exists() else 0
+    deadline = time.monotonic() + 120
+    while process.poll() is None and (not log.exists() or log.stat().st_mtime_ns == stamp):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def same_ends(house: Path, *runs: str) -> None:
+    """Weights, what was measured while training, and scores are the same, bit for bit."""
+    first, second = (weights(house, run) for run in runs)
+    assert first.keys() == second.keys()
+    assert all(first[name].equal(second[name]) for name in first)
+    first, second = (lines(house / f"runs/{run}/metrics.jsonl") for run in runs)
+    assert [each for each in first if each["kind"] != "efficiency"] == [
+        each for each in second if each["kind"] != "efficiency"
+    ]
+    first, second = (
+        [
+            {key: row[key] for key in ("test", "decoder", "wer", "cer", "words")}
+            for row in json.loads((house / f"runs/{run}/scores.json").read_text())
+        ]
+        for run in runs
+    )
+    assert first == second
+
+
+def after_steps(monkeypatch, count: int, happens) -> None:
+    """Have `happens` called before the step after `count` more of them."""
+    learn, left = loop.Training._step, iter(range(count))
+
+    def step(self, *given):
+        if next(left, None) is None:
+            happens()
+        return learn(self, *given)
+
+    monkeypatch.setattr(loop.Training, "_step", step)
+
+
+@pytest.mark.parametrize("moment", ["step", "validation"])
+def test_a_run_that_is_asked_to_end_saves_and_goes_on(house, monkeypatch, moment):
+    pipeline(house, run="whole").run()
+    with monkeypatch.context() as patch:
+        if moment == "step":
+            after_steps(patch, 9, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        else:
+            validate = loop.Training.validate
+
+            def asked(self, examples):
+                os.kill(os.getpid(), signal.SIGTERM)
+                return validate(self, examples)
+
+            patch.setattr(loop.Training, "validate", asked)
+        with pytest.raises(TerminatedError, match=r"asked to end in epoch \d, after batch \d+: a "):
+            pipeline(house, run="asked").run()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    kinds = [each["kind"] for each in lines(house / "runs/asked/metrics.jsonl")]
+    pipeline(house, run="asked").run()
+    same_ends(house, "whole", "asked")
+    # the step it is asked in is learnt; a validation is not, and is done again
+    steps, validations = (10, 1) if moment == "step" else (7, 0)
+    assert (kinds.count("train"), kinds.count("validation")) == (steps, validations)
+
+
+def test_a_time_budget_chooses_the_epochs_and_a_stopped_run_keeps_to_them(house, monkeypatch):
+    class StopError(Exception):
+        pass
+
+    def stop():
+        raise StopError
+
+    monkeypatch.setattr(Budget, "used", property(lambda _: 0.0))
+    monkeypatch.setattr(Budget, "shorten", lambda *_: False)
+    plans = []
+
+    def plan(self, done, used):
+        assert self.seconds_per_second > 0
+        assert self.validation_seconds > 0
+        plans.append((done, used))
+        self.epochs = 2 + 3 / 7
+
+    monkeypatch.setattr(Budget, "plan", plan)
+    settings = ("train.minutes=1.0", "train.checkpoint_minutes=0.0001")
+    written = io.StringIO()
+    pipeline(house, *settings, run="whole", console=Console(file=written, width=200)).run()
+    told = [line for line in written.getvalue().splitlines() if line.startswith("1 minutes: ")]
+    assert len(told) == 1
+    assert told[0].endswith("a validation: 2.429 epochs of 7 steps fit")
+    for steps in (7, 10):  # seven are timed, so the first time it is stopped before a real one
+        with monkeypatch.context() as patch:
+            after_steps(patch, steps, stop)
+            with pytest.raises(StopError):
+                pipeline(house, *settings, run="stopped").run()
+    pipeline(house, *settings, run="stopped").run()
+    same_ends(house, "whole", "stopped")
+    assert plans == [(0.0, 0.0)] * 2
+    kinds = [each["kind"] for each in lines(house / "runs/stopped/metrics.jsonl")]
+    assert (kinds.count("train"), kinds.count("validation")) == (7 + 7 + 3, 3)
+    rates = [each.get("learning_rate") for each in lines(house / "runs/stopped/metrics.jsonl")]
+    assert min(rate for rate in rates[-6:] if rate) < 0.05 * 3e-3  # the schedule came to its end
+
+
+def test_a_training_ends_within_its_minutes(house):
+    began = time.monotonic()
+    written = io.StringIO()
+    pipeline(house, "train.minutes=0.1", console=Console(file=written, width=200)).run()
+    told = json.loads((house / "runs/tones/checkpoints/time.json").read_text())
+    assert told["seconds"] <= 7
+    assert time.monotonic() - began > 3  # it uses its time
+
+
+def test_a_model_learns_one_batch_by_heart_or_says_that_it_cannot(house, monkeypatch):
+    written = io.StringIO()
+    console = Console(file=written, width=200)
+    pipeline(house, "train.learning_rate=1e-2", console=console).overfit_one_batch()
+    assert "the model can learn: the loss of one batch of 3 utterances went from" in (
+        written.getvalue()
+    )
+    monkeypatch.setattr(by_heart, "_STEPS", 10)
+    with pytest.raises(RunError, match=r"does not learn even one batch .* in 10 steps; 0.1 "):
+        pipeline(house, "train.learning_rate=1e-9").overfit_one_batch()
+    assert not (house / "runs").exists()
 
 
 def test_another_recipe_does_not_throw_a_training_away(house):
