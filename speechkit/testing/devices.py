@@ -40,9 +40,8 @@ def stays_on_device(part: Callable[..., Sequence[Tensor]], *given: Tensor) -> st
 
 
 def _called(part: Callable[..., Any], given: Sequence[Tensor]) -> Sequence[Any]:
-    moved = [torch.empty_like(each, device="cuda") for each in given]
-    if torch.cuda.is_available():
-        moved = [each.cuda() for each in given]
+    real = torch.cuda.is_available()
+    moved = [each.cuda() if real else torch.empty_like(each, device="cuda") for each in given]
     try:
         results: Sequence[Any] = part(*moved)
     except RuntimeError as error:

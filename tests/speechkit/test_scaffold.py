@@ -108,6 +108,7 @@ def test_its_own_tests_pass(installed, tmp_path):
     assert "9 passed" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_mistake_fails_its_own_tests_with_the_cause(installed, tmp_path):
     broken = tmp_path / "try_units"
     broken.mkdir()
