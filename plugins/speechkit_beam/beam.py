@@ -2,7 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from speechkit import Config, Emissions, Field, Hypothesis, LanguageModel, Vocabulary
 
@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from speechkit_beam.searching import SearchState
+
+
+_MOST = 40.0  # nats of a bonus: the search reckons with probabilities, of which two have room
+Weight = Annotated[float, Field(ge=-_MOST, le=_MOST)]
 
 
 class BeamConfig(Config):
@@ -28,7 +32,7 @@ class BeamConfig(Config):
     lm_weight: float = Field(
         0.8, ge=0, description="of the language model's log probability; 0: it is not used"
     )
-    word_bonus: float = Field(1.5, description="added for each word (nats)")
+    word_bonus: float = Field(1.5, ge=-_MOST, le=_MOST, description="added for each word (nats)")
     oov_penalty: float = Field(
         12.0,
         ge=0,
@@ -48,11 +52,11 @@ class BeamConfig(Config):
         1.0, ge=0, description="how far the language model judges words that are not whole yet"
     )
     nbest: int = Field(1, ge=1, le=1000, description="hypotheses given for an utterance")
-    hotwords: dict[str, float] | list[str] = Field(
+    hotwords: dict[str, Weight] | list[str] = Field(
         default_factory=list,
         description="words to listen for, each with a weight of its own or `hotword_weight`",
     )
-    hotword_weight: float = Field(6.0, description="added for each hotword (nats)")
+    hotword_weight: Weight = Field(6.0, description="added for each hotword (nats)")
     threads: int = Field(0, ge=0, description="utterances at once; 0: the cores it may use")
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -149,6 +150,7 @@ def lexicon_of(
         outside: potential of the first character outside the lexicon; 0 where there is none.
     """
     spelled = tuple(sorted(each for each in hotwords if set(each) <= set(characters)))
+    _warn_of(tuple(sorted(hotwords.keys() - set(spelled))))
     words = _words(language_model, spelled, characters)
     trie = words.trie
     here = np.flatnonzero(trie.word >= 0)
@@ -180,6 +182,17 @@ def lexicon_of(
     inner["reach"] = np.maximum(reach, outside)
     inner["bonus"] = np.exp(bonus)
     return nodes
+
+
+@cache
+def _warn_of(hotwords: tuple[str, ...]) -> None:
+    """Once, however often a search is made anew with other weights."""
+    if hotwords:
+        _log.warning(
+            "hotwords that the vocabulary's labels cannot spell are of no use: %s; write them "
+            "under the recipe's text rules",
+            ", ".join(map(repr, hotwords)),
+        )
 
 
 def _child(trie: Trie, place: int, code: int) -> int:

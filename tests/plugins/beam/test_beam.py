@@ -340,3 +340,33 @@ def test_n_best_scores_are_mostly_those_of_the_best_way_to_say_it(lm: NgramModel
         every = texts_of(log_probs, LETTERS, max)
         short += [every[each.text] - each.score for each in decode(decoder, log_probs)]
     assert np.mean(np.abs(short) < 1e-4) > 0.97
+
+
+def test_bonuses_too_large_to_reckon_with_are_refused() -> None:
+    for settings_ in (
+        {"word_bonus": 800.0},
+        {"hotword_weight": -41.0},
+        {"hotwords": {"ab": 200.0}},
+    ):
+        with pytest.raises(ValueError, match="equal to -?40"):
+            BeamConfig(**settings_)
+
+
+def test_the_largest_bonuses_give_numbers(lm: NgramModel) -> None:
+    largest = {"word_bonus": 40.0, "hotwords": {"bbb": 40.0}, "threads": 1}
+    found = decode(
+        Beam(BeamConfig(**largest), vocabulary=LETTERS, language_model=lm),
+        random_emissions(1, 20, len(LETTERS)),
+    )
+    assert math.isfinite(found[0].score)
+    assert "bbb" in found[0].text.split()
+
+
+def test_hotwords_that_cannot_be_spelled_are_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    decoder = Beam(BeamConfig(hotwords=["AB ab", "été"]), vocabulary=LETTERS)
+    decoder.retuned(word_bonus=0.5)
+    [said] = [each.getMessage() for each in caplog.records]
+    assert "'AB', 'été'" in said
+    assert "text rules" in said
