@@ -29,7 +29,7 @@ def learn_by_heart(training: Training) -> str:
     first = loss = training.validate(alone).loss
     with training.reporter.progress("learning one batch by heart") as advance:
         for number in range(1, _STEPS + 1):
-            rate = settings.learning_rate * min(1.0, number / _CHECKED)
+            rate = settings.learning_rate * min(number / _CHECKED, 1 - number / (_STEPS + 1))
             learnt = learner.learn([batch], epoch=0, step=number, rate=rate)
             advance(number, _STEPS, f"loss {learnt.sums['loss'] / max(1, learnt.labels):.3f}")
             if number % _CHECKED == 0:

@@ -534,7 +534,7 @@ def test_a_training_ends_within_its_minutes(house):
 def test_a_model_learns_one_batch_by_heart_or_says_that_it_cannot(house, monkeypatch):
     written = io.StringIO()
     console = Console(file=written, width=200)
-    pipeline(house, "train.learning_rate=1e-2", console=console).overfit_one_batch()
+    pipeline(house, "train.learning_rate=5e-3", console=console).overfit_one_batch()
     assert "the model can learn: the loss of one batch of 3 utterances went from" in (
         written.getvalue()
     )
