@@ -130,9 +130,8 @@ def _is_text(kind: pa.DataType) -> bool:
     """Whether a column's values are texts, in whichever way they are kept."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    return (
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 def normalized(blocks: Iterable[Block], normalize: Callable[[str], str]) -> Iterator[Block]:

@@ -348,7 +348,7 @@ def test_bonuses_too_large_to_reckon_with_are_refused() -> None:
         {"hotword_weight": -41.0},
         {"hotwords": {"ab": 200.0}},
     ):
-        with pytest.raises(ValueError, match="equal to -?40"):
+        with pytest.raises(ValueError, match=r"equal to -?40"):
             BeamConfig(**settings_)
 
 
