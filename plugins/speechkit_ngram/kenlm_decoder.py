@@ -5,7 +5,6 @@ recurrent DNNs", 2014: prefixes of the text are searched, and the probabilities 
 write a prefix are added.
 """
 
-import logging
 from typing import Literal
 
 from speechkit import Emissions, Hypothesis, LanguageModel, Vocabulary, Word
@@ -13,11 +12,9 @@ from speechkit_ngram.frames import frames_of
 from speechkit_ngram.search import Found, FoundWord, Job, Search
 from speechkit_ngram.settings import KenlmConfig
 from speechkit_ngram.source import source_of
-from speechkit_ngram.spelling import check_fit, check_hotwords
+from speechkit_ngram.spelling import check_fit, check_hotwords, warn_once
 from speechkit_ngram.times import end_seconds
 from speechkit_ngram.workers import Workers
-
-_LOG = logging.getLogger(__name__)
 
 
 class KenlmDecoder:
@@ -55,10 +52,9 @@ class KenlmDecoder:
         search = Search(config, vocabulary, source)
         search.open()
         if source is not None and source.words is None:
-            _LOG.warning(
-                "%s: the KenLM binary does not hold its words, without which the search is far "
-                "worse; list them in a text file, as words_file in [decoder.kenlm]",
-                source.path,
+            warn_once(
+                f"{source.path}: the KenLM binary does not hold its words, without which the "
+                "search is far worse; list them in a text file, as words_file in [decoder.kenlm]"
             )
         elif source is not None and source.words is not None:
             check_fit(source.words_path, source.words, vocabulary)

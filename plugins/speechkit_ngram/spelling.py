@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 from speechkit import DataError, Vocabulary
@@ -60,14 +61,9 @@ def check_fit(path: Path, words: Sequence[str], vocabulary: Vocabulary) -> None:
             f"vocabulary's labels, such as {foreign!r}",
             hint=hint,
         )
-    _LOG.warning(
-        "%s: only %.1f%% of the language model's %s words can be spelt with the vocabulary's "
-        "labels, not %r; %s",
-        path,
-        100 * known / len(words),
-        f"{len(words):,}",
-        foreign,
-        hint,
+    warn_once(
+        f"{path}: only {known / len(words):.1%} of the language model's {len(words):,} words can "
+        f"be spelt with the vocabulary's labels, not {foreign!r}; {hint}"
     )
 
 
@@ -76,8 +72,13 @@ def check_hotwords(hotwords: Sequence[str], vocabulary: Vocabulary) -> None:
     letters = letters_of(vocabulary)
     lost = [word for phrase in hotwords for word in phrase.split() if not letters.issuperset(word)]
     if lost:
-        _LOG.warning(
-            "hotwords that the vocabulary's labels cannot spell are of no use: %s; write them "
-            "under the recipe's text rules",
-            ", ".join(map(repr, lost)),
+        warn_once(
+            "hotwords that the vocabulary's labels cannot spell are of no use: "
+            f"{', '.join(map(repr, lost))}; write them under the recipe's text rules"
         )
+
+
+@cache
+def warn_once(message: str) -> None:
+    """Warn, but not again of a decoder that is made anew with other weights."""
+    _LOG.warning("%s", message)

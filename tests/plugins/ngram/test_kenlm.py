@@ -257,3 +257,13 @@ def test_emissions_are_left_as_they_are(lm: NgramModel) -> None:
 def test_emissions_that_are_none_are_told(lm: NgramModel) -> None:
     with pytest.raises(DataError, match="highest is nan"):
         kenlm(language_model=lm)(batch(torch.full((5, 5), torch.nan)))
+
+
+def test_decoders_with_other_weights_do_not_warn_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    build(["AB ba", "CAB ab"], order=2).save(tmp_path)
+    decoder = kenlm(language_model=NgramModel.load(tmp_path), hotwords=["ONCE"])
+    caplog.clear()
+    decoder.retuned(lm_weight=0.2).retuned(lm_weight=0.3)
+    assert not caplog.records
