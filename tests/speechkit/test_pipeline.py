@@ -28,6 +28,7 @@ from speechkit.runs import RunFolder
 from speechkit.settings import TuneSettings
 from speechkit.training import by_heart, learner, loop
 from speechkit.training.budget import Budget
+from speechkit.training.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -477,6 +478,9 @@ def test_a_run_that_is_asked_to_end_saves_and_goes_on(house, monkeypatch, moment
             pipeline(house, run="asked").run()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     kinds = [each["kind"] for each in lines(house / "runs/asked/metrics.jsonl")]
+    found = load_checkpoint(house / "runs/asked/checkpoints")
+    assert found
+    assert found[1]["step"] == (10 if moment == "step" else 7)  # nothing learnt is lost
     pipeline(house, run="asked").run()
     same_ends(house, "whole", "asked")
     # the step it is asked in is learnt; a validation is not, and is done again
@@ -513,6 +517,10 @@ def test_a_time_budget_chooses_the_epochs_and_a_stopped_run_keeps_to_them(house,
             after_steps(patch, steps, stop)
             with pytest.raises(StopError):
                 pipeline(house, *settings, run="stopped").run()
+        found = load_checkpoint(house / "runs/stopped/checkpoints")
+        assert found
+        learnt = any(name.startswith("optimizer") for name in found[0])
+        assert learnt == (steps == 10)  # what the timed steps taught is forgotten
     pipeline(house, *settings, run="stopped").run()
     same_ends(house, "whole", "stopped")
     assert plans == [(0.0, 0.0)] * 2
