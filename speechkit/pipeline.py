@@ -382,11 +382,12 @@ class Pipeline:
             validation = self._examples(VALIDATION, recogniser, training=False)
         size = sum(each.numel() for each in recogniser.model.parameters())
         bf16 = "bf16" if use_bf16(settings.precision, self.device) else "fp32"
+        threads = f"{torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
         several = f", {self.processes.count} processes" if self.processes.count > 1 else ""
         self.reporter.say(
             f"training {self.recipe.model.use} ({size / 1e6:.2f} M parameters) on "
             f"{len(train.chosen)} utterances, {train.seconds.sum() / 3600:.2f} h; "
-            f"{self.device}, {bf16}, {torch.get_num_threads()} threads{several}"
+            f"{self.device}, {bf16}, {threads}{several}"
         )
         assert self.recipe.validation_decoder is not None  # a recipe that trains has one
         vocabulary = recogniser.units.vocabulary

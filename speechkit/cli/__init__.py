@@ -10,6 +10,7 @@ import typer
 
 from speechkit import __version__
 from speechkit.cli.context import Options, options_of
+from speechkit.cli.ending import TerminationError, ends_tidily
 from speechkit.cli.lazy import LazyGroup
 from speechkit.errors import SpeechkitError, TerminatedError
 
@@ -40,7 +41,8 @@ class _Root(LazyGroup):
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer's own class
         try:
-            result = super().invoke(ctx)
+            with ends_tidily():
+                result = super().invoke(ctx)
             sys.stdout.flush()  # here, where typer knows that a reader who has left is no error
         except TerminatedError as error:
             _tell("stopped", str(error), typer.colors.YELLOW)
@@ -53,6 +55,9 @@ class _Root(LazyGroup):
             if error.hint:
                 _tell("hint", error.hint, typer.colors.CYAN)
             raise typer.Exit(USAGE) from None
+        except TerminationError:
+            _tell("stopped", "asked to end", typer.colors.YELLOW)
+            raise typer.Exit(TERMINATED) from None
         except KeyboardInterrupt:
             _tell("error", "interrupted", typer.colors.RED)
             raise typer.Exit(INTERRUPTED) from None

@@ -2,14 +2,12 @@
 
 import os
 import select
-import signal
 import sys
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from math import isinf
-from types import FrameType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,12 +75,11 @@ class Keyboard:
     def unseen(self) -> Iterator[None]:
         """While inside, what is typed does not show: it would break the meter's line.
 
-        A terminal keeps that after the process: so SIGTERM, too, ends it by way of here.
+        A terminal keeps that after the process, which therefore always ends by way of here.
         """
         if not self._is_terminal:
             yield
             return
-        terminated = signal.signal(signal.SIGTERM, _leave)
         before = termios.tcgetattr(self._descriptor)
         silent = [*before]
         silent[3] &= ~termios.ECHO
@@ -91,11 +88,6 @@ class Keyboard:
             yield
         finally:
             termios.tcsetattr(self._descriptor, termios.TCSADRAIN, before)
-            signal.signal(signal.SIGTERM, terminated)
-
-
-def _leave(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)
 
 
 class Ending(Enum):

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -184,6 +185,51 @@ def test_a_reader_who_leaves_is_no_error(size):
     )
     os.close(writer)
     assert (result.returncode, result.stderr) == (1, b"")
+
+
+ENDED = """
+import multiprocessing, os, signal, time
+from pathlib import Path
+from speechkit import cli
+
+def wait(there):
+    there.send("here")
+    time.sleep(60)
+
+def x():
+    here, there = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(target=wait, args=(there,))
+    child.start()
+    here.recv()
+    child.terminate()
+    child.join(30)
+    held = Path("held")
+    held.touch()
+    try:
+        print(child.exitcode, flush=True)
+        time.sleep(60)
+    finally:
+        held.unlink()
+
+cli._Root.core = {"x": ("__main__:x", "")}
+cli.main()
+"""
+
+
+def test_sigterm_ends_a_command_tidily_and_its_forks_at_once(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENDED, "x"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == f"{-signal.SIGTERM}\n"
+    assert (tmp_path / "held").exists()
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30) == ("", "stopped: asked to end\n")
+    assert process.returncode == 143
+    assert not (tmp_path / "held").exists()
 
 
 # Commands of plugins

@@ -9,10 +9,14 @@ import termios
 
 SILENT = """
 import sys, time
+from speechkit.cli.ending import TerminationError, ends_tidily
 from speechkit.cli.terminal import Keyboard
-with Keyboard().unseen():
-    print("silent", flush=True)
-    time.sleep(60)
+try:
+    with ends_tidily(), Keyboard().unseen():
+        print("silent", flush=True)
+        time.sleep(60)
+except TerminationError:
+    sys.exit(143)
 """
 
 
@@ -25,7 +29,7 @@ def test_a_terminal_shows_what_is_typed_again_after_sigterm():
         assert process.stdout.readline() == "silent\n"
         assert not shows(theirs)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 128 + signal.SIGTERM
+        assert process.wait(timeout=30) == 143
         process.stdout.close()
         assert shows(theirs)
     finally:
