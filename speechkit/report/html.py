@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from speechkit.report.blocks import Block, Heading, Paragraph, Table
 
 LONGEST = 300  # characters of a text; what is longer is cut, with a mark
-_LONGEST_LINE = 1000  # of a recipe
+LONGEST_LINE = 1000  # of a recipe, or of a paragraph
 _JOINERS = "\u200c\u200d"  # of Persian and Indic scripts: their letters need them
 
 
@@ -65,8 +65,8 @@ def _finalized(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
 
 
 def _line(text: str) -> Markup:
-    """A line of a file: it may be longer than other texts."""
-    return escape(shown(text, _LONGEST_LINE))
+    """A line of a file, or a paragraph: it may be longer than other texts."""
+    return escape(shown(text, LONGEST_LINE))
 
 
 def shown(text: str, longest: int = LONGEST) -> str:

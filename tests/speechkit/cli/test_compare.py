@@ -6,11 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from speechkit import cli
 from speechkit.cli.compare_pages import verdict
-from speechkit.cli.page import Heading, Paragraph, Table, to_html, to_markdown
+from speechkit.cli.page import Heading, Paragraph, Table, to_html, to_markdown, to_terminal
 from speechkit.errors import DataError, RunError
 from speechkit.scoring.compare import compare
 from speechkit.scoring.scores import score
@@ -166,3 +167,17 @@ def test_signs_of_markdown_and_html_in_a_text_stay_text():
     )
     assert "<p>&lt;i&gt; &amp; *x*</p>" in to_html(page, title="t")
     assert '<td>c|d</td><td class="number">1</td>' in to_html(page, title="t")
+
+
+def test_a_page_is_cut_where_it_must_be_and_says_what_is_unseen():
+    page = [Heading("a\x1b[2J"), Paragraph("wörd " * 150), Table(["b\u202e"], [["x" * 1_000_000]])]
+    console = Console(width=100, highlight=False)
+    with console.capture() as captured:
+        to_terminal(page, console)
+    for written in (captured.get(), to_markdown(page), to_html(page, title="t")):
+        assert written.count("wörd") == 150  # sentences of ours are longer than texts
+        assert "U+001B" in written
+        assert "U+202E" in written
+        assert not {"\x1b", "\u202e"} & set(written)
+        assert "1,000,000 characters" in " ".join(written.split())
+        assert len(written) < 50_000
