@@ -282,7 +282,7 @@ class Pipeline:
             folder.forget()
         folder.done("training", inputs)
         self._keep_recipe()
-        write_json(self.folder / "environment.json", environment(self.device))
+        write_json(self.folder / "environment.json", environment(self.device, self.recipe))
         self._audit_file.unlink(missing_ok=True)  # so that it is told before each training
         self._audit()
         recogniser = self._new_recogniser()
@@ -682,7 +682,7 @@ def _empty(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def environment(device: torch.device) -> dict[str, Any]:
+def environment(device: torch.device, recipe: Recipe) -> dict[str, Any]:
     """What a run was made with: for people who repeat it."""
     packages = {each.name: each.version for each in distributions()}
     shown = ("torch", "torchaudio", "accelerate", "datasets", "numpy", "soundfile")
@@ -695,5 +695,6 @@ def environment(device: torch.device) -> dict[str, Any]:
         "device": gpu or str(device),
         "threads": torch.get_num_threads(),
         "packages": {name: packages[name] for name in shown if name in packages},
+        "plugins": {each.distribution: each.version for each in recipe.choices},
         "cache": str(cache_folder()),
     }

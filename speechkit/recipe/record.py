@@ -82,6 +82,22 @@ class Recipe:
     file: Path | None = field(default=None, compare=False)
     profile: str | None = field(default=None, compare=False)
 
+    @property
+    def choices(self) -> list[Choice]:
+        """The parts that are used, in the order of a run."""
+        choices = [
+            self.train_corpus,
+            self.validation_corpus,
+            *self.test_corpora.values(),
+            self.features,
+            *self.augment,
+            self.units,
+            self.model,
+            self.lm,
+            self.decoder,
+        ]
+        return [each for each in choices if each]
+
     def to_toml(self) -> str:
         """The recipe with every default and absolute paths; it reads back as an equal one."""
         tables = [toml_table("[recipe]", _dumped(self.settings))]

@@ -155,18 +155,7 @@ def environment(run: Run) -> Table:
 
 def parts(recipe: Recipe) -> Table:
     """Who offers the parts of the recipe."""
-    choices = [
-        recipe.train_corpus,
-        recipe.validation_corpus,
-        *recipe.test_corpora.values(),
-        recipe.features,
-        *recipe.augment,
-        recipe.units,
-        recipe.model,
-        recipe.lm,
-        recipe.decoder,
-    ]
-    rows = [[each.kind, each.use, each.distribution, each.version] for each in choices if each]
+    rows = [[each.kind, each.use, each.distribution, each.version] for each in recipe.choices]
     return Table(["kind", "part", "from", "version"], _once(rows), texts=4)
 
 
