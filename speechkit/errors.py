@@ -35,3 +35,7 @@ class DownloadError(SpeechkitError):
 
 class DeviceError(SpeechkitError):
     """A device that is not there, or ran out of memory."""
+
+
+class BundleError(SpeechkitError):
+    """A file that is no bundle, or one that is damaged or made to do harm."""

@@ -26,6 +26,8 @@ COMMANDS = {
     "mic": ("speechkit.cli.mic:mic", "Write what is said into the microphone."),
     "report": ("speechkit.cli.report:report", "Write a run's report.html again."),
     "compare": ("speechkit.cli.compare:compare", "Set runs or decoders side by side, and test."),
+    "bundle": ("speechkit.cli.bundle:bundle", "Put a run into one file, for others."),
+    "verify": ("speechkit.cli.verify:verify", "Score a bundle again: do its numbers hold?"),
     "audit": ("speechkit.cli.audit:audit", "Look for leaks and odd data; train nothing."),
     "recipe": ("speechkit.cli.recipe:app", "Check a recipe, or show it with every default."),
     "data": ("speechkit.cli.data:app", "Download, look at and record speech."),

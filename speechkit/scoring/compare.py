@@ -8,7 +8,14 @@ from typing import Any
 from speechkit.errors import DataError, RunError
 from speechkit.scoring.edits import Edits, align
 from speechkit.scoring.mapsswe import MatchedPairs, matched_pairs
-from speechkit.scoring.scores import Lines, Score, by_length, edits_of, score, speakers_of
+from speechkit.scoring.scores import (
+    Lines,
+    Score,
+    by_length,
+    edits_of,
+    rescored,
+    speakers_of,
+)
 from speechkit.scoring.systems import System
 from speechkit.scoring.uncertainty import Difference, paired_difference
 
@@ -124,7 +131,7 @@ def differing(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 def _on_test(systems: Sequence[System], test: str) -> ComparedTest:
     decoded, left_out = _in_common(systems, test)
     rows = [each.scores[test] for each in systems]
-    scores = [_rescored(row, lines) for row, lines in zip(rows, decoded, strict=True)]
+    scores = [rescored(row, lines) for row, lines in zip(rows, decoded, strict=True)]
     return ComparedTest(
         test,
         len(decoded[0]),
@@ -135,21 +142,6 @@ def _on_test(systems: Sequence[System], test: str) -> ComparedTest:
             _pair(systems[0].name, each.name, decoded[0], lines)
             for each, lines in zip(systems[1:], decoded[1:], strict=True)
         ],
-    )
-
-
-def _rescored(row: Score, lines: Lines) -> Score:
-    """A system's score on these lines; the times are those of the whole test set."""
-    seconds = row.seconds
-    if len(lines) != row.utterances:
-        seconds = sum(line.get("seconds", 0.0) for line in lines)
-    return score(
-        row.test,
-        row.decoder,
-        lines,
-        seconds=seconds,
-        decoding_seconds=row.real_time_factor * seconds,
-        protocol="standard" if row.n2_wer is None else "n2",
     )
 
 

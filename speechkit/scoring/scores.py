@@ -94,6 +94,21 @@ def score(
     )
 
 
+def rescored(row: Score, lines: Lines) -> Score:
+    """The same on these lines, all or some of its own; times are those of the whole test set."""
+    seconds = row.seconds
+    if len(lines) != row.utterances:
+        seconds = sum(line.get("seconds", 0.0) for line in lines)
+    return score(
+        row.test,
+        row.decoder,
+        lines,
+        seconds=seconds,
+        decoding_seconds=row.real_time_factor * seconds,
+        protocol="standard" if row.n2_wer is None else "n2",
+    )
+
+
 def edits_of(lines: Lines) -> list[Edits]:
     """By words, of each utterance."""
     return [edits(line["reference"].split(), line["hypothesis"].split()) for line in lines]

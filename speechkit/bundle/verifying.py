@@ -1,0 +1,103 @@
+"""A bundle's scores, counted again from its references and hypotheses."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from speechkit.bundle.archive import WEIGHTS, Archive, open_archive
+from speechkit.bundle.contents import Contents, read_contents
+from speechkit.errors import BundleError
+from speechkit.scoring.scores import Lines, Score, rescored
+
+COUNTED = tuple(
+    each.name
+    for each in fields(Score)
+    if each.name not in {"test", "decoder", "seconds", "real_time_factor"}
+)
+"""The numbers of a score that follow from texts: all but what the run measured."""
+_ROUNDING = 1e-9  # relative: sums in floating point have another order on other machines
+_MOST_CELLS = 50_000_000_000  # letters of reference times hypothesis: some minutes
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """A row of scores.json, and the same counted again.
+
+    other  the numbers that are not equal
+    """
+
+    stored: Score
+    again: Score
+    other: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A bundle, and whether it holds."""
+
+    contents: Contents
+    rows: Sequence[Rescored]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every file is what it was, and every number follows from the texts."""
+        return not self.contents.changed and not any(each.other for each in self.rows)
+
+
+def verify(place: Path) -> Verified:
+    """Read a bundle, and score its texts again: the same protocol, the same seed.
+
+    Raises:
+        BundleError: it is none, damaged, or made to do harm.
+    """
+    with open_archive(place) as archive:
+        contents = read_contents(archive)
+        if WEIGHTS in archive.sizes:
+            _check_weights(archive)
+    _check_effort(contents)
+    rows = []
+    for stored, known in contents.rows:
+        again = rescored(stored, contents.decoded[stored.test, stored.decoder])
+        numbers = asdict(stored), asdict(again)
+        other = [
+            key
+            for key in COUNTED
+            # An earlier version did not count all that there is now.
+            if key in known and not _equal(*(each[key] for each in numbers))
+        ]
+        rows.append(Rescored(stored, again, other))
+    return Verified(contents, rows)
+
+
+def _equal(stored: Any, again: Any) -> bool:  # noqa: ANN401 - any value of a score
+    if isinstance(stored, float) and isinstance(again, float):
+        return math.isclose(stored, again, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
+    return bool(stored == again)
+
+
+def _check_weights(archive: Archive) -> None:
+    """Check that the weights are what their name says, and no program that runs when loaded."""
+    from safetensors import SafetensorError, deserialize  # noqa: PLC0415 - for weights alone
+
+    try:
+        deserialize(archive.read(WEIGHTS))  # type: ignore[no-untyped-call]  # as it is there
+    except SafetensorError as error:
+        raise BundleError(
+            f"{WEIGHTS} is no file of weights: {error}", hint="do not load it with anything"
+        ) from None
+
+
+def _check_effort(contents: Contents) -> None:
+    """Refuse texts that would take hours to compare."""
+    cells = sum(map(_cells, contents.decoded.values()))
+    if cells > _MOST_CELLS:
+        raise BundleError(
+            f"its references and hypotheses are too long to compare: {cells:.1e} pairs of letters, "
+            f"and a bundle has {_MOST_CELLS:.0e} at most"
+        )
+
+
+def _cells(lines: Lines) -> int:
+    return sum(len(each["reference"]) * len(each["hypothesis"]) for each in lines)
