@@ -118,10 +118,13 @@ def open_archive(place: Path) -> Iterator[Archive]:
         raise BundleError(f"{place}: there is no such file")
     try:
         with place.open("rb") as file:
-            end = _check_end(file)
+            count, end = _check_end(file)
             with zipfile.ZipFile(file) as opened:
-                _check_entries(opened.infolist())
-                _check_layout(file, opened.infolist(), end)
+                entries = opened.infolist()
+                if len(entries) != count:
+                    raise _foreign(f"it says that it holds {count} files, and lists {len(entries)}")
+                _check_entries(entries)
+                _check_layout(file, entries, end)
                 yield Archive(opened)
     except (zipfile.BadZipFile, UnicodeDecodeError, struct.error) as error:
         raise _damaged(str(error)) from None
@@ -142,21 +145,24 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _check_end(file: IO[bytes]) -> int:
-    """Check the last record, before the list of entries is read at all; gives the list's place."""
+def _check_end(file: IO[bytes]) -> tuple[int, int]:
+    """Check the last record, before the list of files is read; gives their count, and its place."""
     size = file.seek(0, 2)
     if size < _END.size:
         raise BundleError("this is no bundle: it is no ZIP file")
     file.seek(size - _END.size)
+    count: int
     place: int
     sign, disk, first, here, count, length, place, comment = _END.unpack(file.read(_END.size))
     if sign != b"PK\x05\x06" or comment:
         raise BundleError("this is no bundle, or not a whole one: it does not end as a bundle does")
-    if count > MOST_FILES or length > MOST_FILES * (_LONGEST_NAME + 100):
+    if count > MOST_FILES:
         raise BundleError(f"there are {count:,} files in it: a bundle has {MOST_FILES:,} at most")
+    if length > MOST_FILES * (_LONGEST_NAME + 100):
+        raise _foreign(f"its list of files is {length:,} bytes long")
     if not count or disk or first or here != count or place + length + _END.size != size:
         raise _foreign("its list of files does not stand where it should")
-    return place
+    return count, place
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
