@@ -84,9 +84,9 @@ class Contents:
     decoded: Mapping[tuple[str, str], Lines]
 
 
-def decoded_name(row: Score) -> str:
-    """Where a row's references and hypotheses are."""
-    return f"decoded/{row.decoder}/{row.test}.jsonl"
+def decoded_name(test: str, decoder: str) -> str:
+    """Where references and hypotheses are."""
+    return f"decoded/{decoder}/{test}.jsonl"
 
 
 def manifest(name: str, sums: Mapping[str, tuple[int, str]]) -> bytes:
@@ -128,7 +128,10 @@ def read_contents(archive: Archive) -> Contents:
         stages=stages,
         audit=_table(archive, "audit.json") if "audit.json" in archive.sizes else {},
         rows=rows,
-        decoded={(row.test, row.decoder): _decoded(archive, decoded_name(row)) for row, _ in rows},
+        decoded={
+            (row.test, row.decoder): _decoded(archive, decoded_name(row.test, row.decoder))
+            for row, _ in rows
+        },
     )
 
 
@@ -176,7 +179,7 @@ def _changed(
 
 def _as_noted(stages: Mapping[str, Any], rows: Sequence[Score]) -> Iterator[tuple[str, Any]]:
     """The sums of files that the run noted when it had made them."""
-    made = {decoded_name(row): f"decode {row.decoder} {row.test}" for row in rows}
+    made = {decoded_name(row.test, row.decoder): f"decode {row.decoder} {row.test}" for row in rows}
     for name, stage in {WEIGHTS: "train", **made}.items():
         note = stages.get(stage)
         yield name, note.get("sha256") if isinstance(note, dict) else None
@@ -208,7 +211,7 @@ def _rows(archive: Archive) -> list[tuple[Score, frozenset[str]]]:
         raise _malformed(SCORES, error) from None
     if not rows:
         raise BundleError(f"{SCORES} holds no score")
-    seen = {decoded_name(row) for row in rows}
+    seen = {decoded_name(row.test, row.decoder) for row in rows}
     if len(seen) < len(rows):
         raise BundleError(f"{SCORES} has two rows of one test and decoder")
     decoded = {name for name in archive.sizes if name.startswith("decoded/")}

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.bundle.archive import WEIGHTS, Archive, open_archive
-from speechkit.bundle.contents import Contents, read_contents
+from speechkit.bundle.contents import Contents, decoded_name, read_contents
 from speechkit.errors import BundleError
-from speechkit.scoring.scores import Lines, Score, rescored
+from speechkit.scoring.scores import Score, rescored
 
 COUNTED = tuple(
     each.name
@@ -18,7 +18,8 @@ COUNTED = tuple(
 )
 """The numbers of a score that follow from texts: all but what the run measured."""
 _ROUNDING = 1e-9  # relative: sums in floating point have another order on other machines
-_MOST_CELLS = 50_000_000_000  # letters of reference times hypothesis: some minutes
+_MOST_LETTERS = 50_000_000_000  # of references times hypotheses: some minutes
+_MOST_WORDS = 400_000_000  # the same of words, in one utterance of two hours: 2 GB of memory
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,19 @@ def _check_weights(archive: Archive) -> None:
 
 
 def _check_effort(contents: Contents) -> None:
-    """Refuse texts that would take hours to compare."""
-    cells = sum(map(_cells, contents.decoded.values()))
-    if cells > _MOST_CELLS:
+    """Refuse texts that would take hours, or all memory, to compare."""
+    letters = 0
+    for (test, decoder), lines in contents.decoded.items():
+        for each in lines:
+            said, heard = each["reference"], each["hypothesis"]
+            letters += len(said) * len(heard)
+            if len(said.split()) * len(heard.split()) > _MOST_WORDS:
+                raise BundleError(
+                    f"{decoded_name(test, decoder)!r}: {len(said):,} letters beside {len(heard):,} "
+                    "are too many to compare"
+                )
+    if letters > _MOST_LETTERS:
         raise BundleError(
-            f"its references and hypotheses are too long to compare: {cells:.1e} pairs of letters, "
-            f"and a bundle has {_MOST_CELLS:.0e} at most"
+            f"its references and hypotheses are too long to compare: {letters:.1e} pairs of "
+            f"letters, and a bundle has {_MOST_LETTERS:.0e} at most"
         )
-
-
-def _cells(lines: Lines) -> int:
-    return sum(len(each["reference"]) * len(each["hypothesis"]) for each in lines)

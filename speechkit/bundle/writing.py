@@ -53,7 +53,8 @@ def _files(folder: Path, *, weights: bool) -> dict[str, Path]:
     used = {row.decoder for row in rows}
     tunings = [f"tuning/{each}.json" for each in used]
     found = [each for each in (*FOUND, *tunings) if (folder / each).is_file()]
-    needed = [*NEEDED, *map(decoded_name, rows), *([WEIGHTS] if weights else [])]
+    needed = [*NEEDED, *(decoded_name(row.test, row.decoder) for row in rows)]
+    needed += [WEIGHTS] if weights else []
     for each in needed:
         if not (folder / each).is_file():
             raise RunError(

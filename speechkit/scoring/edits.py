@@ -12,8 +12,9 @@ in common. `align` is its alignment, `sclite_edits` are its counts.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 Match: TypeAlias = tuple[str | None, str | None]
@@ -21,6 +22,7 @@ Match: TypeAlias = tuple[str | None, str | None]
 
 _SHIFT = 3  # what an insertion or a deletion costs sclite
 _SUBSTITUTION = 4
+_LONG = 4_000  # cells of a table of alignment, from which on arrays are faster than lists
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,7 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Match]:
     >>> align("the cat sat".split(), "a cat sat down".split())
     [('the', 'a'), ('cat', 'cat'), ('sat', 'sat'), (None, 'down')]
     """
-    costs = [list(range(0, _SHIFT * (len(hypothesis) + 1), _SHIFT))]
-    for row, token in enumerate(reference, 1):
-        above, line = costs[-1], [row * _SHIFT]
-        for column, other in enumerate(hypothesis):
-            both = above[column] + (0 if token == other else _SUBSTITUTION)
-            line.append(min(both, above[column + 1] + _SHIFT, line[-1] + _SHIFT))
-        costs.append(line)
+    costs = _costs(reference, hypothesis)
     matches: list[Match] = []
     row, column = len(reference), len(hypothesis)
     while row or column:
@@ -100,6 +96,40 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Match]:
             row -= 1
             matches.append((said, None))
     return matches[::-1]
+
+
+def _costs(reference: Sequence[str], hypothesis: Sequence[str]) -> Sequence[Sequence[int]]:
+    """What the first so many tokens of each cost: (reference + 1, hypothesis + 1)."""
+    if len(reference) * len(hypothesis) > _LONG:
+        return _long_costs(reference, hypothesis)
+    costs = [list(range(0, _SHIFT * (len(hypothesis) + 1), _SHIFT))]
+    for row, token in enumerate(reference, 1):
+        above, line = costs[-1], [row * _SHIFT]
+        for column, other in enumerate(hypothesis):
+            both = above[column] + (0 if token == other else _SUBSTITUTION)
+            line.append(min(both, above[column + 1] + _SHIFT, line[-1] + _SHIFT))
+        costs.append(line)
+    return costs
+
+
+def _long_costs(reference: Sequence[str], hypothesis: Sequence[str]) -> Sequence[Sequence[int]]:
+    """The same, a row at once: for recordings of an hour, as lists would need gigabytes.
+
+    An insertion costs what it does anywhere, so the cheapest way to a cell by insertions alone is
+    a running minimum of the row less what as many insertions as there are columns would cost.
+    """
+    number = {token: place for place, token in enumerate(dict.fromkeys([*reference, *hypothesis]))}
+    heard = np.array([number[token] for token in hypothesis])
+    shifts = np.arange(len(hypothesis) + 1, dtype=np.int32) * _SHIFT
+    costs = np.empty((len(reference) + 1, len(hypothesis) + 1), np.int32)
+    costs[0] = shifts
+    for row, token in enumerate(reference, 1):
+        above, line = costs[row - 1], costs[row]
+        line[0] = row * _SHIFT
+        both = above[:-1] + np.where(heard == number[token], 0, _SUBSTITUTION)
+        line[1:] = np.minimum(both, above[1:] + _SHIFT)
+        line[:] = np.minimum.accumulate(line - shifts) + shifts
+    return cast("Sequence[Sequence[int]]", costs)
 
 
 def sclite_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> Edits:

@@ -112,6 +112,42 @@ def test_equal_to_sclite_on_texts_of_every_kind(tmp_path):
     assert more <= 5  # of a thousand, and these are far apart
 
 
+def test_equal_to_jiwer_on_texts_of_every_kind():
+    pairs = random_pairs(1000)
+    for reference, hypothesis in pairs:
+        words = jiwer.process_words(reference, hypothesis)
+        letters = jiwer.process_characters(reference, hypothesis)
+        for theirs, ours in (
+            (words, edits(reference.split(), hypothesis.split())),
+            (letters, edits(reference, hypothesis)),
+        ):
+            assert ours.total == theirs.substitutions + theirs.deletions + theirs.insertions
+            assert ours.substitutions <= theirs.substitutions
+            assert ours.reference_length == theirs.hits + theirs.substitutions + theirs.deletions
+            assert ours.insertions - ours.deletions == theirs.insertions - theirs.deletions
+    references, hypotheses = map(list, zip(*pairs, strict=True))
+    assert word_edits(pairs).rate == pytest.approx(jiwer.wer(references, hypotheses), abs=1e-12)
+    assert character_edits(pairs).rate == pytest.approx(
+        jiwer.cer(references, hypotheses), abs=1e-12
+    )
+
+
+@given(tokens, tokens)
+def test_long_texts_are_aligned_as_short_ones_are(reference, hypothesis):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("speechkit.scoring.edits._LONG", -1)
+        as_long = align(reference, hypothesis)
+    assert as_long == align(reference, hypothesis)
+
+
+def test_a_recording_of_an_hour_is_aligned():
+    draw = random.Random(1)
+    said = [str(draw.randrange(2000)) for _ in range(9000)]
+    heard = ["wrong" if place % 5 == 0 else word for place, word in enumerate(said)]
+    counts = sclite_edits(said, heard)
+    assert counts == edits(said, heard) == Edits(1800, 0, 0, 9000)
+
+
 def kind(match: tuple[str | None, str | None]) -> str:
     said, heard = match
     if said == heard:
