@@ -18,6 +18,7 @@ from speechkit.report.blocks import Block, Heading, Paragraph, Table
 
 LONGEST = 300  # characters of a text; what is longer is cut, with a mark
 LONGEST_LINE = 1000  # of a recipe, or of a paragraph
+_MARKS = 5  # one on the other: scripts have three or four
 _JOINERS = "\u200c\u200d"  # of Persian and Indic scripts: their letters need them
 
 
@@ -72,12 +73,17 @@ def _line(text: str) -> Markup:
 def shown(text: str, longest: int = LONGEST) -> str:
     r"""`text` on one line, cut where it is long; a character that is not seen is its number.
 
-    Among those are the controls that turn the direction of what stands after them.
+    Among those are the controls that turn the direction of what stands after them. Marks stand on
+    a letter, or on a circle, a few of them: a pile would reach into other lines.
 
     >>> shown("a\nb\u202ec"), shown("x" * 1000, 3)
     ('a b[U+202E]c', 'xxx… [1,000 characters]')
     """
-    seen = "".join(map(_seen, text[:longest]))
+    seen = "◌" if text and _is_mark(text[0]) else ""
+    marks = 0
+    for each in text[:longest]:
+        marks = marks + 1 if _is_mark(each) else 0
+        seen += _seen(each) if marks <= _MARKS else _number(each)
     return seen if len(text) <= longest else f"{seen}… [{len(text):,} characters]"
 
 
@@ -85,5 +91,13 @@ def _seen(character: str) -> str:
     if character.isspace():
         return " "
     if unicodedata.category(character)[0] == "C" and character not in _JOINERS:
-        return f"[U+{ord(character):04X}]"
+        return _number(character)
     return character
+
+
+def _number(character: str) -> str:
+    return f"[U+{ord(character):04X}]"
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] == "M"

@@ -6,6 +6,7 @@ is as dark or light as the page around it.
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -63,8 +64,10 @@ _ROWS = 40
 
 def svg(draw: Callable[[], Figure]) -> Markup:
     """The figure that `draw` gives, to stand in a page."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
         file = io.StringIO()
+        # The browser has the letters of names that matplotlib's font lacks.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
         draw().savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     text = file.getvalue()
     text = text[text.index("<svg") :].replace(_INK, "currentColor")

@@ -43,11 +43,17 @@ def test_no_character_is_unseen_and_none_too_many(text, longest):
     assert not categories & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     seen.encode()
     assert ("characters]" in seen) == (len(text) > longest) or "characters]" in text
-    assert len(seen) <= 10 * longest + 40
+    assert len(seen) <= 10 * longest + 41
 
 
 def test_joiners_of_scripts_that_need_them_stay():
     assert shown("می\u200cخواهم") == "می\u200cخواهم"
+
+
+def test_marks_do_not_pile_up():
+    assert shown("e" + "\u0301" * 6 + "x\u0301") == "e" + "\u0301" * 5 + "[U+0301]x\u0301"
+    assert shown("\u0301a") == "◌\u0301a"
+    assert shown("שָׁלוֹם") == "שָׁלוֹם"
 
 
 @pytest.mark.parametrize("text", HOSTILE)

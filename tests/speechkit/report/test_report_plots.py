@@ -1,6 +1,7 @@
 """Figures stand in a page, take its colours, and show what they are given."""
 
 import re
+import warnings
 from functools import partial
 from xml.etree import ElementTree
 
@@ -48,6 +49,12 @@ def test_parts_of_two_figures_have_names_of_their_own():
 def test_names_in_figures_are_texts():
     found = drawn(lambda: plots.by_speaker({HOSTILE: {HOSTILE: Edits(1, 0, 0, 4)}}, [HOSTILE]))
     assert "<script" not in found
+
+
+def test_letters_that_matplotlib_cannot_draw_are_no_news():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn(lambda: plots.by_speaker({"a": {"👨": Edits(1, 0, 0, 4)}}, ["a"]))
 
 
 @pytest.mark.parametrize("speakers", [1, 61])
