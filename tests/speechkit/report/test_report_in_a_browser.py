@@ -6,7 +6,9 @@ import pytest
 from browser import Browser, installed
 from report_runs import leave, leave_two, said
 from test_report import store
+from typer.testing import CliRunner
 
+from speechkit import cli
 from speechkit.report import write_report
 
 pytestmark = pytest.mark.skipif(not installed(), reason="no chromium or google-chrome is installed")
@@ -113,22 +115,50 @@ def test_what_is_there_can_be_named_and_reached(page):
     assert page.evaluate("document.activeElement.tagName") == "BUTTON"
 
 
-def test_hostile_text_runs_nothing(tmp_path, browser):
-    attacks = [
-        "<script>document.title='broken'</script>",
-        "<img src=x onerror=document.title='broken'>",
-        "</article></main><!--",
-        "\u202e\u2066 \ud800 \x00",
-        "x" * 1_000_000,
-    ]
-    lines = said(1)
-    for line, attack in zip(lines, attacks, strict=False):
+ATTACKS = [
+    "<script>document.title='broken'</script>",
+    "<img src=x onerror=document.title='broken'>",
+    "</article></main><!--",
+    "\u202e\u2066 \ud800 \x00",
+    "x" * 1_000_000,
+]
+
+
+def attacked(folder, wrong, decoder):
+    """A run whose texts and names are attacks."""
+    lines = said(1, wrong=wrong, decoder=decoder)
+    for line, attack in zip(lines, ATTACKS, strict=False):
         line |= {"id": attack, "speaker": attack, "reference": attack}
-    leave(tmp_path, {attacks[0].replace("/", "-"): {"greedy": lines}})
-    browser.screen(360)
-    browser.open(write_report(tmp_path))
+        line |= {"hypothesis": attack if decoder == "better" else f"{attack} a b c d"}
+    folder.mkdir()
+    leave(folder, {ATTACKS[0].replace("/", "-"): {decoder: lines}})
+    recipe = f'[recipe]\nname = "{ATTACKS[1]}{decoder}"\nlanguage = "{ATTACKS[1]}{decoder}"\n'
+    (folder / "recipe.toml").write_text(f'{recipe}[decoder]\nuse = "{decoder}"\n')
+    return folder
+
+
+def untouched(browser):
     assert browser.problems == []
-    assert browser.evaluate("document.title").endswith("speechkit report")
+    assert "broken" not in browser.evaluate("document.title")
     assert browser.evaluate("document.querySelectorAll('script, img').length") == 1
-    assert browser.evaluate("document.querySelectorAll('main article').length") == 15
     assert browser.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_hostile_text_runs_nothing(tmp_path, browser):
+    browser.screen(360)
+    browser.open(write_report(attacked(tmp_path / "one", 0.2, "greedy")))
+    untouched(browser)
+    assert browser.evaluate("document.querySelectorAll('main article').length") == 15
+
+
+def test_hostile_text_runs_nothing_in_a_comparison(tmp_path, browser):
+    runs = [attacked(tmp_path / name, 0.2, name) for name in ("worse", "better")]
+    called = CliRunner().invoke(cli.app, ["compare", *map(str, runs), "--format", "html"])
+    place = tmp_path / "compare.html"
+    place.write_text(called.stdout, encoding="utf-8")
+    browser.screen(360)
+    browser.open(place)
+    untouched(browser)
+    shown = browser.evaluate("document.body.innerText")
+    for attack in ("<script>", "<img", "</article>", "[U+202E]", "[1,000,000 characters]"):
+        assert attack in shown
