@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from web_server import Server, serving
 
 from speechkit import discovery
 from speechkit.discovery import Plugins, load_plugins
+
+# A busy machine is slow now and then; nothing is wrong with what is tested.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 TOYS = Path(__file__).parent / "speechkit" / "toy_plugin.py"
 

@@ -111,7 +111,9 @@ def _settings(
     """
     kept = {key: each for key, each in recipe.items() if key not in {"recipe", "tune", "score"}}
     kept["recipe"] = {
-        key: each for key, each in recipe["recipe"].items() if key not in {"name", "description"}
+        key: each
+        for key, each in recipe.get("recipe", {}).items()
+        if key not in {"name", "description"}
     }
     own = recipe.get("decoder", {}).get(decoder, {})
     made_from = stages.get(f"decode {decoder} {test}", {}).get("inputs", {})

@@ -181,3 +181,8 @@ def test_a_page_is_cut_where_it_must_be_and_says_what_is_unseen():
         assert not {"\x1b", "\u202e"} & set(written)
         assert "1,000,000 characters" in " ".join(written.split())
         assert len(written) < 50_000
+
+
+def test_a_recipe_that_says_little_is_read(runs):
+    (runs / "wide" / "recipe.toml").write_text('[decoder]\nuse = "greedy"\n')
+    assert compare(systems(runs, "n2", "wide")).settings["recipe.seed"] == [17, None]
