@@ -304,7 +304,8 @@ def _read_blueprint(file: Path, plugins: Plugins) -> Blueprint:
 
 def _part(kind: str, stored: Mapping[str, Any], plugins: Plugins) -> _Stored:
     component = plugins.find(kind, stored["use"]).component
-    keys = {key: stored[key] for key in stored if key not in {"use", "revision"}}
+    ours = {"use", "revision"} - component.config.model_fields.keys()
+    keys = {key: stored[key] for key in stored if key not in ours}
     return _Stored(component, component.config.model_validate_json(json.dumps(keys)), stored)
 
 

@@ -7,11 +7,14 @@ and one that fails is warned of while the run goes on. It is told by the first p
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from textwrap import shorten
 
 from speechkit.discovery import Tracker
 from speechkit.errors import TerminatedError
 from speechkit.interfaces import RunEnd, RunInfo
 from speechkit.reporter import Reporter
+
+_LONGEST = 300  # characters of what a tracker raised
 
 
 class Tracking:
@@ -21,7 +24,7 @@ class Tracking:
         self._trackers = tuple(trackers)
         self._reporter = reporter
         self._run: RunInfo | None = None
-        self._warned: set[str] = set()
+        self._warned: set[tuple[Tracker, str]] = set()
 
     def begin(self, run: RunInfo) -> None:
         """Tell that a run begins."""
@@ -49,7 +52,7 @@ class Tracking:
     def tell(self, hook: str, **given: object) -> None:
         """Call a hook of each tracker, if a run has begun; whatever one raises is a warning.
 
-        The same trouble is told once: a tracker whose server cannot be reached has it every step.
+        The same trouble is told once: a tracker that does not reach its server has it at each step.
         """
         if self._run is None:
             return
@@ -57,7 +60,8 @@ class Tracking:
             try:
                 getattr(tracker.hook, hook)(run=self._run, **given)
             except (Exception, SystemExit) as error:
-                cause = f"{tracker} failed in {hook} ({type(error).__name__}: {error})"
-                if cause not in self._warned:
-                    self._warned.add(cause)
-                    self._reporter.warn(f"{cause}: the run goes on without it")
+                said = shorten(f"{type(error).__name__}: {error}", _LONGEST, placeholder=" ...")
+                if (tracker, said) not in self._warned:
+                    self._warned.add((tracker, said))
+                    failed = f"{tracker} failed in {hook} ({said})"
+                    self._reporter.warn(f"{failed}: the run goes on without it")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.component import Component, Config
+from speechkit.discovery import OURS
 from speechkit.recipe.layers import VARIABLE
 from speechkit.recipe.toml_text import toml_key, toml_table
 from speechkit.settings import (
@@ -25,7 +26,8 @@ from speechkit.settings import (
 class Choice:
     """A component, with the settings the recipe gives it.
 
-    use  how the recipe names it: `n2`, or `distribution:n2`
+    use      how the recipe names it: `n2`, or `distribution:n2`
+    version  of the distribution; empty where a file offers it
     """
 
     kind: str
@@ -42,7 +44,10 @@ class Choice:
     def described(self) -> dict[str, Any]:
         """What the part's results depend on, as JSON knows it: every setting, with the defaults."""
         settings = self.config.model_dump(mode="json")
-        return {"use": self.use, "revision": self.component.revision, **settings}
+        use = self.use
+        if self.version and self.distribution != OURS:  # another one's may have the same name
+            use = f"{self.distribution}:{self.component.name}"
+        return {"use": use, "revision": self.component.revision, **settings}
 
     def _to_toml(self, header: str, engine: Config | None = None) -> str:
         return toml_table(header, {"use": self.use, **_dumped(engine), **_dumped(self.config)})

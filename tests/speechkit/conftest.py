@@ -1,12 +1,10 @@
-"""A microphone that says what a test tells it to, and a house of tones to train in."""
+"""A microphone that says what a test tells it to."""
 
 import sys
 import types
 
 import numpy as np
 import pytest
-import torch
-from tones import furnish
 
 
 class FakeSounddevice(types.ModuleType):
@@ -82,13 +80,3 @@ def sounddevice(monkeypatch):
     fake = FakeSounddevice()
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
     return fake
-
-
-@pytest.fixture
-def house(tmp_path, monkeypatch):
-    """A folder with a recipe and three parts of a corpus, and a cache of its own."""
-    monkeypatch.setenv("SPEECHKIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    furnish(tmp_path)
-    yield tmp_path
-    torch.set_flush_denormal(False)  # a run sets it for its process, which here is the tests'
