@@ -26,13 +26,14 @@ from speechkit.component import API_VERSION, GROUP, Component, Config
 from speechkit.errors import PluginError
 from speechkit.hookspecs import HOOKS, KINDS, RECIPES, TRACKER_HOOKS
 from speechkit.near import near
-from speechkit.settings import FeaturesSettings, LanguageModelSettings, ModelSettings
+from speechkit.settings import FeaturesSettings, LanguageModelSettings, ModelSettings, ScoreSettings
 
 ENGINE_SETTINGS: Mapping[str, type[Config]] = MappingProxyType(
     {
         "features": FeaturesSettings,
         "model": ModelSettings,
         "language_model": LanguageModelSettings,
+        "score_protocol": ScoreSettings,
     }
 )
 """Kind of part -> the keys of its table that are the engine's, and so no component's."""

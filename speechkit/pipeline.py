@@ -41,7 +41,7 @@ from speechkit.decoding.emissions import StoredEmissions, load_emissions, save_e
 from speechkit.decoding.tune import Tunable, told, tune
 from speechkit.device import choose_device, prepare_process, use_bf16
 from speechkit.discovery import Plugins
-from speechkit.errors import DataError, RecipeError, RunError
+from speechkit.errors import DataError, PluginError, RecipeError, RunError
 from speechkit.interfaces import (
     Augmentation,
     Decoder,
@@ -62,7 +62,7 @@ from speechkit.recogniser import (
 )
 from speechkit.reporter import Advance, Reporter
 from speechkit.runs import RunFolder, differences
-from speechkit.scoring.scores import Score, read_decoded, score, write_scores
+from speechkit.scoring.scores import Lines, Score, measured, read_decoded, score, write_scores
 from speechkit.settings import TuneSettings
 from speechkit.tracking import Tracking
 from speechkit.training.augment import Chain
@@ -140,7 +140,7 @@ class Pipeline:
         return RunEnd(
             "finished",
             error="",
-            scores=tuple(MappingProxyType(asdict(each)) for each in rows),
+            scores=tuple(MappingProxyType(each.row()) for each in rows),
             model=model if model.is_file() else None,
             report=report if report.is_file() else None,
         )
@@ -505,14 +505,29 @@ class Pipeline:
                     advance=advance,
                 )
             folder.done(stage, self._decode_inputs(folder, name), place, {"seconds": took})
+        lines = read_decoded(place)
         return score(
             name,
             use,
-            read_decoded(place),
+            lines,
             seconds=folder.measured(f"emit {name}")["seconds"],
             decoding_seconds=folder.measured(stage)["seconds"],
-            protocol=self.recipe.score.protocol,
+            measures=self._measures(lines),
         )
+
+    def _measures(self, lines: Lines) -> dict[str, float]:
+        """Those of the protocol that [score] names."""
+        chosen = self.recipe.score_protocol
+        if chosen is None:
+            return {}
+        try:
+            return measured(chosen.component.name, chosen.build(), lines)
+        except PluginError as error:
+            raise PluginError(
+                f"the score protocol `{chosen.use}` of {chosen.distribution} {chosen.version}: "
+                f"{error}",
+                hint='what is decoded is kept; --set score.protocol="standard" does without it',
+            ) from error
 
     @property
     def _decoder_name(self) -> str:

@@ -60,6 +60,7 @@ class Recipe:
     profiles       the names of those the file has
     file, profile  where it was read from; two recipes that say the same are equal without these
     decoders       every decoder whose settings stand in the recipe, and the one used
+    score_protocol  what counts errors beside the usual numbers; None: nothing does
     validation_decoder  what training decodes its validations with; None where nothing is trained
     """
 
@@ -78,6 +79,7 @@ class Recipe:
     train: TrainSettings
     tune: TuneSettings
     score: ScoreSettings
+    score_protocol: Choice | None
     lm: Choice | None
     lm_settings: LanguageModelSettings
     decoder: Choice
@@ -109,7 +111,8 @@ class Recipe:
         tables.append(toml_table("[decoder]", {"use": self.decoder.use}))
         for name, decoder in self.decoders.items():
             tables.append(toml_table(f"[decoder.{toml_key(name)}]", _dumped(decoder.config)))
-        tables.append(toml_table("[score]", _dumped(self.score)))
+        counted = self.score_protocol.config if self.score_protocol else None
+        tables.append(toml_table("[score]", {**_dumped(self.score), **_dumped(counted)}))
         return "\n".join(tables)
 
 

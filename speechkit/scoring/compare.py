@@ -140,16 +140,17 @@ def _on_test(systems: Sequence[System], test: str) -> ComparedTest:
 
 def _rescored(row: Score, lines: Lines) -> Score:
     """A system's score on these lines; the times are those of the whole test set."""
-    seconds = row.seconds
+    seconds, measures = row.seconds, row.measures
     if len(lines) != row.utterances:
         seconds = sum(line.get("seconds", 0.0) for line in lines)
+        measures = {}  # of other lines, too
     return score(
         row.test,
         row.decoder,
         lines,
         seconds=seconds,
         decoding_seconds=row.real_time_factor * seconds,
-        protocol="standard" if row.n2_wer is None else "n2",
+        measures=measures,
     )
 
 
