@@ -395,6 +395,7 @@ class Pipeline:
             recipe.features_settings.normalization,
             self._corpora.extractor.dim,
             recipe.settings.language,
+            [each.described() for each in recipe.text_rules],
         )
 
     def _new_recogniser(self) -> Recogniser:
@@ -441,7 +442,7 @@ class Pipeline:
     def _examples(self, name: str, recogniser: Recogniser, *, training: bool) -> Examples:
         """The utterances training can learn from; what is left out is counted and told."""
         store = self._corpora.store(name)
-        rules = TextRules(self.recipe.text)
+        rules = TextRules(self.recipe.text, self.recipe.own_rules())
         texts = [rules.normalize(text) for text in store.texts]
         labels = [recogniser.units.encode(text) for text in texts]
         self._tell_removed(name, rules)
@@ -536,7 +537,7 @@ class Pipeline:
     def _decoder_inputs(self) -> dict[str, Any]:
         return {
             "decoder": self.recipe.decoder.described(),
-            "text": self.recipe.text.model_dump(mode="json"),
+            "text": self.recipe.text_described(),
             "lm": self._lm_inputs(),
         }
 
@@ -580,7 +581,7 @@ class Pipeline:
         return {
             "lm": recipe.lm.described(),
             "text": [stamp(text_file(file)) for file in recipe.lm_settings.text],
-            "rules": recipe.text.model_dump(mode="json"),
+            "rules": recipe.text_described(),
             "train": self._corpora.fingerprint(TRAIN) if uses_train else None,
         }
 
@@ -602,7 +603,7 @@ class Pipeline:
 
     def _lm_lines(self, advance: Advance) -> Iterator[str]:
         """Lines of the recipe's texts and training transcripts, under the text rules."""
-        rules = TextRules(self.recipe.text)
+        rules = TextRules(self.recipe.text, self.recipe.own_rules())
         done = 0
         for file in self.recipe.lm_settings.text:
             for line in read_lines(file):
@@ -697,7 +698,7 @@ class Pipeline:
         return self._normalized(name, self._corpora.store(name))
 
     def _normalized(self, name: str, store: Store) -> list[str]:
-        rules = TextRules(self.recipe.text)
+        rules = TextRules(self.recipe.text, self.recipe.own_rules())
         references = [rules.normalize(text) for text in store.texts]
         self._tell_removed(name, rules)
         return references

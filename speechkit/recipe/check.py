@@ -101,7 +101,7 @@ class Checking:
             self.tell(Problem(root.table["profiles"].place, message))
         settings = self._settings(RecipeSettings, "recipe", root, is_required=True)
         data = self._settings(DataSettings, "data", root)
-        text = self._settings(TextSettings, "text", root, is_required=True)
+        text, text_rules = self._text(root)
         train = self._settings(TrainSettings, "train", root)
         tune = self._settings(TuneSettings, "tune", root)
         score, score_protocol = self._score(root)
@@ -129,6 +129,7 @@ class Checking:
             settings=settings,
             data=data,
             text=text,
+            text_rules=text_rules,
             train_corpus=train_corpus,
             validation_corpus=validation_corpus,
             test_corpora=test_corpora,
@@ -193,6 +194,27 @@ class Checking:
         own = Node({key: each for key, each in node.table.items() if key in keys}, node.place)
         settings = self._validated(engine, own, (name,)) if engine else None
         return self._choice(KINDS_OF_TABLES[name], node, (name,), default=default), settings
+
+    def _text(self, root: Node) -> tuple[TextSettings | None, tuple[Choice, ...]]:
+        """The settings in [text], and the rules of plugins that it names."""
+        node = self._given("text", root, is_required=True)
+        if node is None:
+            return None, ()
+        own = {key: each for key, each in node.table.items() if key != "rules"}
+        settings = self._validated(
+            TextSettings, replace(node, value=own), ("text",), also_known={"rules"}
+        )
+        named = node.table.get("rules", Node([], node.place))
+        if not isinstance(named.value, list):
+            message = f"text.rules: should be a list, not {named.shown()}"
+            self.tell(Problem(named.place, message, 'write rules = ["NAME"]'))
+            return settings, ()
+        choices = []
+        for place, each in enumerate(named.value):
+            is_name = isinstance(each.value, str)
+            table = Node({"use": each}, each.place) if is_name else each
+            choices.append(self._choice("text_rule", table, ("text", "rules", place)))
+        return settings, tuple(each for each in choices if each)
 
     def _score(self, root: Node) -> tuple[ScoreSettings | None, Choice | None]:
         """The settings in [score], and the protocol it names where that is a plugin's."""

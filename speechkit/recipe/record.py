@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.component import Component, Config
+from speechkit.data.text import PluginRule
 from speechkit.discovery import OURS
 from speechkit.recipe.layers import VARIABLE
 from speechkit.recipe.toml_text import toml_key, toml_table
@@ -57,6 +58,7 @@ class Choice:
 class Recipe:
     """A checked recipe: every part chosen, every setting with its value.
 
+    text_rules     of plugins, which come before those in `text`
     profiles       the names of those the file has
     file, profile  where it was read from; two recipes that say the same are equal without these
     decoders       every decoder whose settings stand in the recipe, and the one used
@@ -67,6 +69,7 @@ class Recipe:
     settings: RecipeSettings
     data: DataSettings
     text: TextSettings
+    text_rules: tuple[Choice, ...]
     train_corpus: Choice | None
     validation_corpus: Choice | None
     test_corpora: Mapping[str, Choice]
@@ -89,6 +92,18 @@ class Recipe:
     file: Path | None = field(default=None, compare=False)
     profile: str | None = field(default=None, compare=False)
 
+    def own_rules(self) -> tuple[PluginRule, ...]:
+        """The text rules of plugins, for `TextRules`."""
+        return tuple(
+            PluginRule(f"the text rule `{each.use}` of {each.distribution}", each.build())
+            for each in self.text_rules
+        )
+
+    def text_described(self) -> dict[str, Any]:
+        """What a text under the rules depends on, as JSON knows it."""
+        own = {"rules": [each.described() for each in self.text_rules]} if self.text_rules else {}
+        return {**own, **self.text.model_dump(mode="json")}
+
     def to_toml(self) -> str:
         """The recipe with every default and absolute paths; it reads back as an equal one."""
         tables = [toml_table("[recipe]", _dumped(self.settings))]
@@ -100,7 +115,9 @@ class Recipe:
             tables.append(corpus._to_toml(f"[corpus.test.{toml_key(name)}]"))
         tables.append(toml_table("[data]", _dumped(self.data)))
         tables.append(toml_table("[tune]", _dumped(self.tune)))
-        tables.append(toml_table("[text]", _dumped(self.text)))
+        rules = [{"use": each.use, **_dumped(each.config)} for each in self.text_rules]
+        own = {"rules": rules} if rules else {}
+        tables.append(toml_table("[text]", {**own, **_dumped(self.text)}))
         tables.append(self.features._to_toml("[features]", self.features_settings))
         tables += [each._to_toml("[[augment]]") for each in self.augment]
         tables.append(self.units._to_toml("[units]"))
