@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from speechkit.component import Component, Config, Field, RecipePath, hookimpl
+from speechkit.component import API_VERSION, Component, Config, Field, RecipePath, hookimpl
 from speechkit.errors import (
     DataError,
     DeviceError,
@@ -20,11 +20,17 @@ from speechkit.interfaces import (
     Decoder,
     Download,
     Emissions,
+    EpochEnd,
     FeatureExtractor,
     Hypothesis,
     LanguageModel,
     LanguageModelTrainer,
+    RunEnd,
+    RunInfo,
+    ScoreProtocol,
     Speech,
+    StepEnd,
+    TextRule,
     Units,
     Vocabulary,
     Word,
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "API_VERSION",
     "AcousticModel",
     "Archive",
     "Augmentation",
@@ -52,6 +59,7 @@ __all__ = [
     "DownloadError",
     "Dropout",
     "Emissions",
+    "EpochEnd",
     "FeatureExtractor",
     "Field",
     "Hypothesis",
@@ -60,9 +68,14 @@ __all__ = [
     "PluginError",
     "RecipeError",
     "RecipePath",
+    "RunEnd",
     "RunError",
+    "RunInfo",
+    "ScoreProtocol",
     "Speech",
     "SpeechkitError",
+    "StepEnd",
+    "TextRule",
     "Units",
     "Vocabulary",
     "Word",

@@ -21,6 +21,11 @@ from pydantic import (
 Part_co = TypeVar("Part_co", covariant=True)
 
 GROUP = "speechkit"  # of entry points, and pluggy's project name
+API_VERSION = 1
+"""Of the interface between speechkit and plugins: up when a plugin must change for it to go on.
+
+A plugin says what it was written for, `speechkit_api = 1`; one that says nothing means 1.
+"""
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 
@@ -78,4 +83,13 @@ class Component(Generic[Part_co]):
             )
 
 
-__all__ = ["GROUP", "Component", "Config", "Field", "RecipePath", "hookimpl", "hookspec"]
+__all__ = [
+    "API_VERSION",
+    "GROUP",
+    "Component",
+    "Config",
+    "Field",
+    "RecipePath",
+    "hookimpl",
+    "hookspec",
+]

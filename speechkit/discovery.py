@@ -10,10 +10,10 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.machinery import SourceFileLoader
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import CodeType, MappingProxyType, ModuleType
@@ -22,26 +22,29 @@ from typing import Any
 import pluggy
 
 from speechkit import hookspecs
-from speechkit.component import GROUP, Component, Config
+from speechkit.component import API_VERSION, GROUP, Component, Config
 from speechkit.errors import PluginError
-from speechkit.hookspecs import KINDS
+from speechkit.hookspecs import HOOKS, KINDS, RECIPES, TRACKER_HOOKS
 from speechkit.near import near
-from speechkit.settings import FeaturesSettings, LanguageModelSettings, ModelSettings
+from speechkit.settings import FeaturesSettings, LanguageModelSettings, ModelSettings, ScoreSettings
 
 ENGINE_SETTINGS: Mapping[str, type[Config]] = MappingProxyType(
     {
         "features": FeaturesSettings,
         "model": ModelSettings,
         "language_model": LanguageModelSettings,
+        "score_protocol": ScoreSettings,
     }
 )
 """Kind of part -> the keys of its table that are the engine's, and so no component's."""
 
+OURS = "speechkit"  # the distribution whose parts no other can take the place of
 PLUGIN = "plugin"  # the kind of a row about a plugin as a whole
+RECIPE = "recipe"  # and of one about a recipe that a plugin brings along
+TRACKER = "tracker"  # and of one about a plugin that is told of runs
 UNKNOWN = "?"
 
 _log = logging.getLogger(__name__)
-_KIND_OF_HOOK = {hook: kind for kind, hook in KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,59 @@ class Offer:
     distribution: str
     version: str
 
+    @property
+    def is_installed(self) -> bool:
+        """Whether it is of an installed distribution, and not of a file for one command."""
+        return bool(self.version)
+
     def owned_by(self, owner: str) -> bool:
         """Whether `use = "owner:name"` means this one."""
-        return owner in {self.plugin, self.distribution}
+        return plain(owner) in {plain(self.plugin), plain(self.distribution)}
+
+
+@dataclass(frozen=True)
+class RecipeFolder:
+    """Recipes that a plugin brings along."""
+
+    folder: Path
+    plugin: str
+    distribution: str
+    version: str
+
+    def owned_by(self, owner: str) -> bool:
+        """Whether `plugin:OWNER/recipe` means one of these."""
+        return plain(owner) in {plain(self.plugin), plain(self.distribution)}
+
+    def names(self) -> list[str]:
+        """Of the recipes, as they are asked for: without `.toml`, parted by `/` from a folder."""
+        files = sorted(self.folder.rglob("*.toml"))
+        return [each.relative_to(self.folder).with_suffix("").as_posix() for each in files]
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """A plugin that is told of runs.
+
+    hook  calls its functions, by the hooks' names
+    """
+
+    plugin: str
+    distribution: str
+    version: str
+    hook: pluggy.HookRelay = field(compare=False)
+
+    def __str__(self) -> str:
+        """In a message: "the plugin `tracker` of speechkit-tracker 1.0"."""
+        return owned(self.plugin, self.distribution, self.version)
 
 
 @dataclass(frozen=True)
 class Row:
     """A line of `speechkit plugins list`: a component, or what went wrong and where.
 
-    kind  of the component; "plugin" where a plugin as a whole is meant, and `name` is the plugin's
+    kind    of the component; "plugin" where a plugin as a whole is meant, "tracker" where it is
+            told of runs, and `name` is the plugin's
+    remedy  what to do about the error; empty where there is none to be told
     """
 
     kind: str
@@ -76,14 +122,21 @@ class Row:
     distribution: str
     version: str
     error: str | None = None
+    remedy: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class Plugins:
-    """What the plugins offer, and what is wrong with them."""
+    """What the plugins offer, and what is wrong with them.
+
+    disabled  plugins that were left out since the user asked for that
+    """
 
     all_offers: tuple[Offer, ...] = ()
     broken: tuple[Row, ...] = ()
+    disabled: tuple[Row, ...] = ()
+    recipes: tuple[RecipeFolder, ...] = ()
+    trackers: tuple[Tracker, ...] = ()
     _by_name: Mapping[tuple[str, str], tuple[Offer, ...]] = field(
         init=False, repr=False, compare=False
     )
@@ -113,27 +166,37 @@ class Plugins:
 
         """
         _check_kind(kind)
-        owner, _, plain = name.rpartition(":")
-        offers = self._by_name.get((kind, plain), ())
-        if owner:
-            offers = tuple(each for each in offers if each.owned_by(owner))
+        owner, _, bare = name.rpartition(":")
+        offers = self._by_name.get((kind, bare), ())
+        offers = tuple(each for each in offers if each.owned_by(owner)) if owner else _first(offers)
         if len(offers) == 1:
             return offers[0]
         if offers:
             raise PluginError(_twice(offers), hint=_write_owner(offers))
         hint = near(name, self._names(kind, qualified=bool(owner)))
         message = f"no plugin offers the {_words(kind)} `{name}`"
-        raise PluginError("; ".join([message, *self._failed(kind)]), hint=hint)
+        raise PluginError("; ".join([message, *self.failed(kind)]), hint=hint)
 
     def rows(self) -> tuple[Row, ...]:
         """One row per component and one per defect: by kind and name, defects of plugins last."""
         rows = [self._row(kind, each) for kind in KINDS for each in self.offers(kind)]
-        return (*rows, *self.broken)
+        rows += [
+            Row(RECIPE, f"{PLUGIN}:{each.plugin}/{name}", each.distribution, each.version)
+            for each in self.recipes
+            for name in each.names()
+        ]
+        rows += [
+            Row(TRACKER, each.plugin, each.distribution, each.version) for each in self.trackers
+        ]
+        return (*rows, *self.disabled, *self.broken)
 
     def _row(self, kind: str, offer: Offer) -> Row:
+        row = Row(kind, offer.component.name, offer.distribution, offer.version)
         same = self._by_name[kind, offer.component.name]
-        error = f"{_twice(same)}; {_write_owner(same)}" if len(same) > 1 else None
-        return Row(kind, offer.component.name, offer.distribution, offer.version, error)
+        if len(same) == 1 or _first(same) == (offer,):
+            return row
+        remedy = "name its owner in the recipe, or uninstall the other one"
+        return replace(row, error=f"{_twice(same)}; {_write_owner(same)}", remedy=remedy)
 
     def _names(self, kind: str, *, qualified: bool) -> list[str]:
         offers = self.offers(kind)
@@ -141,37 +204,77 @@ class Plugins:
         owners = [f"{each.distribution}:{each.component.name}" for each in offers]
         return names + owners if qualified else names
 
-    def _failed(self, kind: str) -> Iterator[str]:
-        """The plugins that may have been about to offer a component of `kind`."""
-        for row in self.broken:
+    def failed(self, kind: str) -> Iterator[str]:
+        """The plugins that may have been about to offer something of `kind`, and why not."""
+        for row in (*self.broken, *self.disabled):
             if row.kind in {PLUGIN, kind}:
                 owner = "" if row.distribution in {row.name, UNKNOWN} else f" of {row.distribution}"
                 yield f"the plugin `{row.name}`{owner} did not load ({row.error})"
 
 
-def load_plugins(files: Sequence[Path] = (), *, lenient: bool = False) -> Plugins:
+def load_plugins(
+    files: Sequence[Path] = (), *, disabled: Sequence[str] = (), lenient: bool = False
+) -> Plugins:
     """Load the installed plugins, in the order of their names, and the plugins in `files`.
 
-    lenient  a file that does not load is a row like any other, not an error
+    disabled  plugins, or distributions, to leave out: nothing of them is imported
+    lenient   a file that does not load is a row like any other, not an error
 
     Raises:
-        PluginError: one of `files` cannot be read or does not load: the user asked for it.
+        PluginError: one of `files` cannot be read or does not load, or one of `disabled` is not
+            there: the user asked for it.
 
     """
-    offers: list[Offer] = []
-    broken: list[Row] = []
-    found = entry_points(group=GROUP)
-    for entry_point in sorted(found, key=lambda each: (each.name, _owner(each))):
-        plugin = _Plugin(entry_point.name, *_owner(entry_point))
-        plugin.load(entry_point.load, offers, broken)
+    found = _Found()
+    installed = sorted(entry_points(group=GROUP), key=lambda each: (each.name, _owner(each)))
+    plugins = [_Plugin(each.name, *_owner(each)) for each in installed]
+    left_out = {each: _meant(each, plugins) for each in disabled}
+    for plugin, entry_point in zip(plugins, installed, strict=True):
+        named = [each for each, meant in left_out.items() if plugin in meant]
+        if named:
+            found.disabled.append(plugin.left_out(named[0]))
+        else:
+            plugin.load(entry_point.load, found)
+    found.broken += _installed_twice()
     for file in dict.fromkeys(Path(each) for each in files):
-        defects: list[Row] = []
-        _Plugin(file.stem, str(file), "").load(partial(_module_of, file), offers, defects)
-        if defects and not lenient:
-            said = "; ".join(str(row.error) for row in defects)
-            raise PluginError(f"--plugin {file}: {said}")
-        broken += defects
-    return Plugins(tuple(offers), tuple(broken))
+        inner = replace(found, broken=[])  # the other lists are shared
+        _Plugin(file.stem, str(file), "").load(partial(_module_of, file), inner)
+        if inner.broken and not lenient:
+            said = "; ".join(str(row.error) for row in inner.broken)
+            raise PluginError(f"--plugin {file}: {said}", hint=inner.broken[0].remedy)
+        found.broken += inner.broken
+    return Plugins(
+        tuple(found.offers),
+        tuple(found.broken),
+        tuple(found.disabled),
+        tuple(found.recipes),
+        tuple(found.trackers),
+    )
+
+
+def plain(name: str) -> str:
+    """As names of distributions are compared: the plugin `my_plugin` is of `my-plugin`."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def owned(plugin: str, distribution: str, version: str) -> str:
+    """A plugin in a message, and whose it is.
+
+    >>> owned("tiny", "speechkit-tiny", "1.0")
+    'the plugin `tiny` of speechkit-tiny 1.0'
+    """
+    return f"the plugin `{plugin}` of {distribution} {version}".rstrip()
+
+
+@dataclass
+class _Found:
+    """What was found up to now."""
+
+    offers: list[Offer] = field(default_factory=list)
+    broken: list[Row] = field(default_factory=list)
+    disabled: list[Row] = field(default_factory=list)
+    recipes: list[RecipeFolder] = field(default_factory=list)
+    trackers: list[Tracker] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -182,24 +285,37 @@ class _Plugin:
     distribution: str
     version: str
 
-    def load(self, module: Callable[[], Any], offers: list[Offer], broken: list[Row]) -> None:
-        """Add to `offers` what it offers, and to `broken` what is wrong with it."""
+    def load(self, module: Callable[[], Any], found: _Found) -> None:
+        """Add what it offers to what was found, and what is wrong with it."""
         try:
             loaded = module()
+            if error := _outdated(getattr(loaded, "speechkit_api", 1)):
+                found.broken.append(self._defect(PLUGIN, self.name, error))
+                return
             manager = pluggy.PluginManager(GROUP)
             manager.add_hookspecs(hookspecs)
             manager.register(loaded, name=self.name)
         except (Exception, SystemExit) as error:  # whatever importing it may raise
-            broken.append(self._defect(PLUGIN, self.name, error))
+            found.broken.append(self._defect(PLUGIN, self.name, error))
             return
-        broken += [self._defect(PLUGIN, self.name, each) for each in _misnamed(manager, loaded)]
+        misnamed = _misnamed(manager, loaded)
+        found.broken += [self._defect(PLUGIN, self.name, each) for each in misnamed]
+        has = {hook for hook in HOOKS if getattr(manager.hook, hook).get_hookimpls()}
         for kind, hook in KINDS.items():
-            if (caller := getattr(manager.hook, hook)).get_hookimpls():
-                self._call(kind, caller, offers, broken)
+            if hook in has:
+                self._call(kind, getattr(manager.hook, hook), found)
+        if RECIPES in has:
+            self._add_recipes(manager.hook.speechkit_recipes, found)
+        if has.intersection(TRACKER_HOOKS):
+            tracker = Tracker(self.name, self.distribution, self.version, manager.hook)
+            found.trackers.append(tracker)
 
-    def _call(
-        self, kind: str, hook: pluggy.HookCaller, offers: list[Offer], broken: list[Row]
-    ) -> None:
+    def left_out(self, asked: str) -> Row:
+        """The row of one that is not loaded since the user asked for that."""
+        row = self._defect(PLUGIN, self.name, f"left out by --disable-plugin {asked}")
+        return replace(row, remedy="leave the option out")
+
+    def _call(self, kind: str, hook: pluggy.HookCaller, found: _Found) -> None:
         names: set[str] = set()
         try:
             for given in _given(hook):
@@ -207,18 +323,89 @@ class _Plugin:
                 if isinstance(component, Component):
                     names.add(component.name)
                     offer = Offer(kind, component, self.name, self.distribution, self.version)
-                    offers.append(offer)
+                    found.offers.append(offer)
                 else:
                     name = str(getattr(given, "name", self.name))
-                    broken.append(self._defect(kind, name, component))
+                    found.broken.append(self._defect(kind, name, component))
         except (Exception, SystemExit) as error:
-            broken.append(self._defect(kind, self.name, error))
+            found.broken.append(self._defect(kind, self.name, error))
+
+    def _add_recipes(self, hook: pluggy.HookCaller, found: _Found) -> None:
+        try:
+            for folder in hook():
+                if not Path(folder).is_dir():
+                    raise FileNotFoundError(f"{RECIPES} gives {folder}, which is no folder")
+                found.recipes.append(
+                    RecipeFolder(Path(folder), self.name, self.distribution, self.version)
+                )
+        except (Exception, SystemExit) as error:
+            found.broken.append(self._defect(RECIPE, self.name, error))
 
     def _defect(self, kind: str, name: str, cause: str | BaseException) -> Row:
+        remedy = f"a defect of {self.distribution}; `speechkit --debug plugins list` shows where"
         if isinstance(cause, BaseException):
             _log.debug("plugin %s of %s", self.name, self.distribution, exc_info=cause)
+            if isinstance(cause, ImportError):
+                remedy = f"install what {self.distribution} needs, or uninstall it"
+                if (cause.name or "").partition(".")[0] == GROUP:
+                    remedy = f"it was written for another speechkit: {_upgrade(self.distribution)}"
             cause = f"{type(cause).__name__}: {cause}"
-        return Row(kind, name, self.distribution, self.version, cause)
+        elif "the plugin interface" in cause:
+            remedy = _upgrade(self.distribution)
+        return Row(kind, name, self.distribution, self.version, cause, remedy)
+
+
+def _outdated(stated: object) -> str:
+    """Why a plugin that was written for the interface `stated` cannot be used; empty if it can."""
+    if stated == API_VERSION:
+        return ""
+    if not isinstance(stated, int):
+        return f"speechkit_api is {stated!r}, not a number: versions of the plugin interface are"
+    age = "older" if stated < API_VERSION else "newer"
+    return (
+        f"was written for version {stated} of the plugin interface, which is {age} than this "
+        f"speechkit's, {API_VERSION}"
+    )
+
+
+def _upgrade(distribution: str) -> str:
+    return f"upgrade the older of the two: pip install --upgrade {distribution} speechkit"
+
+
+def _meant(name: str, plugins: Sequence[_Plugin]) -> list[_Plugin]:
+    """The plugins that `--disable-plugin NAME` means.
+
+    Raises:
+        PluginError: there is none.
+    """
+    meant = [
+        each for each in plugins if plain(name) in {plain(each.name), plain(each.distribution)}
+    ]
+    if not meant:
+        known = {each.name for each in plugins} | {each.distribution for each in plugins}
+        message = f"--disable-plugin {name}: no plugin is called so"
+        raise PluginError(message, hint=near(name, known))
+    return meant
+
+
+def _installed_twice() -> Iterator[Row]:
+    """Distributions with plugins that are there in several versions: Python takes the first."""
+    by_name: dict[str, list[Distribution]] = defaultdict(list)
+    for each in distributions():
+        if any(point.group == GROUP for point in each.entry_points):
+            by_name[plain(each.name)].append(each)
+    for first, *others in by_name.values():
+        if others := [each for each in others if each.version != first.version]:
+            places = [f"{each.version} in {each.locate_file('')}" for each in (first, *others)]
+            error = f"is installed in several versions: {places[0]}, which is used"
+            yield Row(
+                PLUGIN,
+                first.name,
+                first.name,
+                first.version,
+                f"{error}, and {', '.join(places[1:])}",
+                f"uninstall those that are not wanted: pip uninstall {first.name}",
+            )
 
 
 def _given(caller: pluggy.HookCaller) -> Iterable[object]:
@@ -255,11 +442,10 @@ def _checked(kind: str, given: object, names: Container[str]) -> Component[Any] 
 def _misnamed(manager: pluggy.PluginManager, plugin: object) -> Iterator[str]:
     """Say which hooks nobody would call: of an unknown name, without @hookimpl, or none at all."""
     callers = manager.get_hookcallers(plugin) or ()
-    bare = [hook for hook in _KIND_OF_HOOK if _is_bare(getattr(plugin, hook, None))]
+    bare = [hook for hook in HOOKS if _is_bare(getattr(plugin, hook, None))]
     for caller in callers:
-        if caller.name not in _KIND_OF_HOOK:
-            hint = near(caller.name, _KIND_OF_HOOK)
-            yield f"speechkit calls no hook `{caller.name}`; {hint}"
+        if caller.name not in HOOKS:
+            yield f"speechkit calls no hook `{caller.name}`; {near(caller.name, HOOKS)}"
     for hook in bare:
         yield f"`{hook}` lacks @hookimpl and is never called"
     if not callers and not bare:
@@ -315,12 +501,25 @@ def _twice(offers: Sequence[Offer]) -> str:
     return f"the {_words(offers[0].kind)} `{name}` is offered by {owners}"
 
 
+def _first(offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    """Those of `offers` that a name without an owner can mean: speechkit's own, if one is there.
+
+    So a recipe that names a part of speechkit means the same whatever else is installed. A file
+    that was given with `--plugin` is no stranger, though: who gave it may mean either.
+    """
+    ours = tuple(each for each in offers if each.distribution == OURS)
+    return ours if ours and all(each.is_installed for each in offers) else offers
+
+
 def _write_owner(offers: Sequence[Offer]) -> str:
     parted = len({each.distribution for each in offers}) == len(offers)
+    name = offers[0].component.name
     owners = [each.distribution if parted else each.plugin for each in offers]
-    return "say which: " + " or ".join(
-        f'`use = "{owner}:{offers[0].component.name}"`' for owner in owners
-    )
+    said = " or ".join(f'`use = "{owner}:{name}"`' for owner in owners)
+    others = [each.plugin for each in offers if each.is_installed and each.distribution != OURS]
+    if not others:
+        return f"say which: {said}"
+    return f"say which: {said}; or leave one out: --disable-plugin {others[-1]}"
 
 
 def _words(kind: str) -> str:

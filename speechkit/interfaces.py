@@ -6,6 +6,7 @@ Label 0 is the CTC blank. Times are in seconds, sample rates in hertz, logarithm
 The parts are protocols: a plugin's class has these members, and need not inherit from them.
 """
 
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -250,3 +251,111 @@ class Download(Protocol):
 
     def corpora(self, folder: Path) -> Mapping[str, Mapping[str, Any]]:
         """Tables of a recipe that read it below `folder`: "train" or "test.NAME" -> its keys."""
+
+
+class TextRule(Protocol):
+    """A rule that [text] can name: it writes a text anew before the other rules see it."""
+
+    def __call__(self, text: str) -> str:
+        """A text as it was written -> one with other words, or the same.
+
+        It depends on the text alone. Transcripts, LM text and references pass through it.
+        """
+
+
+class ScoreProtocol(Protocol):
+    """Measures beside the usual ones: `[score] protocol = NAME` has them in every row."""
+
+    def __call__(self, pairs: Sequence[tuple[str, str]]) -> Mapping[str, float]:
+        """(reference, hypothesis) of every utterance of a test -> measures by name.
+
+        `{"wer": 0.1}` of the protocol `n2` is `n2_wer` in scores.json.
+        """
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A run, as trackers are told of it.
+
+    name      of its folder
+    folder    runs/NAME: whatever a tracker writes of its own stays there from call to call
+    recipe    the whole recipe with every default, TOML
+    training  "new": it begins; "resumed": it goes on where an earlier call of the command was
+              stopped; "none": there is nothing to train, the run decodes and scores
+    """
+
+    name: str
+    folder: Path
+    recipe: str
+    training: Literal["new", "resumed", "none"]
+
+    def settings(self) -> dict[str, Any]:
+        """The recipe as nested tables: {"train": {"epochs": 30, ...}, ...}."""
+        return tomllib.loads(self.recipe)
+
+
+@dataclass(frozen=True)
+class StepEnd:
+    """A step of the training: one change of the weights.
+
+    step           how many were made, from 1
+    epoch          it belongs to, from 1
+    losses         "loss", nats a label, and the parts of it that the model shows
+    learning_rate  it was made with
+    gradient_norm  before it was clipped
+    """
+
+    step: int
+    epoch: int
+    losses: Mapping[str, float]
+    learning_rate: float
+    gradient_norm: float
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """A pass over the training data.
+
+    epoch          from 1
+    epochs         that are planned; a time budget, or patience, can still change it
+    step           steps made since training began
+    loss           of the training data, nats a label
+    learning_rate  of the last step
+    validation     "loss" (nats a label), "wer" and "cer" (fractions) of the validation part;
+                   empty where it was not validated after this epoch
+    is_best        whether these are the best weights up to now
+    speech_seconds learnt from, padding left out
+    seconds        it took
+    padding        share of the batches
+    waiting        share of the time spent waiting for data
+    """
+
+    epoch: int
+    epochs: float
+    step: int
+    loss: float
+    learning_rate: float
+    validation: Mapping[str, float]
+    is_best: bool
+    speech_seconds: float
+    seconds: float
+    padding: float
+    waiting: float
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended.
+
+    status  "finished"; "stopped": it was asked to end, and can go on; "failed"
+    error   why it failed or stopped; empty where it finished
+    scores  rows of scores.json
+    model   the trained model's file; None where there is none yet
+    report  the report's page; None where there is none yet
+    """
+
+    status: Literal["finished", "stopped", "failed"]
+    error: str
+    scores: tuple[Mapping[str, Any], ...]
+    model: Path | None
+    report: Path | None

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import distribution, distributions
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -40,13 +41,15 @@ from speechkit.decoding.emissions import StoredEmissions, load_emissions, save_e
 from speechkit.decoding.tune import Tunable, told, tune
 from speechkit.device import choose_device, prepare_process, use_bf16
 from speechkit.discovery import Plugins
-from speechkit.errors import DataError, RecipeError, RunError
+from speechkit.errors import DataError, PluginError, RecipeError, RunError
 from speechkit.interfaces import (
     Augmentation,
     Decoder,
     Emissions,
     LanguageModel,
     LanguageModelTrainer,
+    RunEnd,
+    RunInfo,
 )
 from speechkit.recipe import Recipe
 from speechkit.recogniser import (
@@ -59,8 +62,9 @@ from speechkit.recogniser import (
 )
 from speechkit.reporter import Advance, Reporter
 from speechkit.runs import RunFolder, differences
-from speechkit.scoring.scores import Score, read_decoded, score, write_scores
+from speechkit.scoring.scores import Lines, Score, measured, read_decoded, score, write_scores
 from speechkit.settings import TuneSettings
+from speechkit.tracking import Tracking
 from speechkit.training.augment import Chain
 from speechkit.training.by_heart import learn_by_heart
 from speechkit.training.examples import Examples
@@ -90,6 +94,9 @@ class Pipeline:
     force: frozenset[str] = frozenset()
     _built: Decoder | None = field(default=None, init=False)
 
+    def __post_init__(self) -> None:
+        self._tracking = Tracking((), self.reporter)  # until a run has trackers
+
     def run(self) -> list[Score]:
         """All stages; gives the rows of scores.json.
 
@@ -109,16 +116,38 @@ class Pipeline:
             self.processes.part()
             return []
         folder = RunFolder(self.folder)
-        with folder.locked():
+        for row in self.plugins.broken:
+            self.reporter.warn(
+                f"the {row.kind} `{row.name}` of {row.distribution} {row.version} cannot be used: "
+                f"{row.error} ({row.remedy})"
+            )
+        rows: list[Score] = []
+        self._tracking = Tracking(self.plugins.trackers, self.reporter)
+        with folder.locked(), self._tracking.ending(lambda: self._end(rows)):
             self._train(folder)
             self.processes.part()
             self._audit()  # of what has changed since: a test, LM text
             scores = [self._test(folder, name) for name in self._corpora.tests]
             self._keep_recipe()
             place = self.folder / "scores.json"
-            rows = write_scores(place, scores, holds=partial(self._holds, folder))
+            rows += write_scores(place, scores, holds=partial(self._holds, folder))
             self._report(folder)
             return rows
+
+    def _end(self, rows: Sequence[Score]) -> RunEnd:
+        """What there is at the end of a run that went well."""
+        model, report = self.folder / "model.safetensors", self.folder / "report.html"
+        return RunEnd(
+            "finished",
+            error="",
+            scores=tuple(MappingProxyType(each.row()) for each in rows),
+            model=model if model.is_file() else None,
+            report=report if report.is_file() else None,
+        )
+
+    def _begin(self, training: Literal["new", "resumed", "none"]) -> None:
+        run = RunInfo(self.folder.name, self.folder.absolute(), self.recipe.to_toml(), training)
+        self._tracking.begin(run)
 
     def tune(self, asked: TuneSettings) -> dict[str, Any]:
         """Search the weights of the recipe's decoder again, for the model that is there.
@@ -271,22 +300,26 @@ class Pipeline:
         inputs = self._train_inputs()
         if "train" not in self.force:
             if folder.is_done("train", inputs, output):
+                self._begin("none")
                 self.processes.of_the_first(value=False)
                 return
             self._refuse_to_lose(folder, inputs)
         else:
             folder.forget()
         began = folder.inputs("training")
-        if began is None or differences(began, inputs):
+        is_new = began is None or bool(differences(began, inputs))
+        if is_new:
             _empty(self.folder)
             folder.forget()
         folder.done("training", inputs)
         self._keep_recipe()
         write_json(self.folder / "environment.json", environment(self.device, self.recipe))
+        trains = self.recipe.train_corpus is not None
+        self._begin("none" if not trains else "new" if is_new else "resumed")
         self._audit_file.unlink(missing_ok=True)  # so that it is told before each training
         self._audit()
         recogniser = self._new_recogniser()
-        if self.recipe.train_corpus is None:
+        if not trains:
             self.processes.of_the_first(value=False)
             recogniser.save(output)
         else:
@@ -362,6 +395,7 @@ class Pipeline:
             recipe.features_settings.normalization,
             self._corpora.extractor.dim,
             recipe.settings.language,
+            [each.described() for each in recipe.text_rules],
         )
 
     def _new_recogniser(self) -> Recogniser:
@@ -402,12 +436,13 @@ class Pipeline:
             self.folder,
             self.device,
             self.reporter,
+            self._tracking,
         )
 
     def _examples(self, name: str, recogniser: Recogniser, *, training: bool) -> Examples:
         """The utterances training can learn from; what is left out is counted and told."""
         store = self._corpora.store(name)
-        rules = TextRules(self.recipe.text)
+        rules = TextRules(self.recipe.text, self.recipe.own_rules())
         texts = [rules.normalize(text) for text in store.texts]
         labels = [recogniser.units.encode(text) for text in texts]
         self._tell_removed(name, rules)
@@ -471,14 +506,29 @@ class Pipeline:
                     advance=advance,
                 )
             folder.done(stage, self._decode_inputs(folder, name), place, {"seconds": took})
+        lines = read_decoded(place)
         return score(
             name,
             use,
-            read_decoded(place),
+            lines,
             seconds=folder.measured(f"emit {name}")["seconds"],
             decoding_seconds=folder.measured(stage)["seconds"],
-            protocol=self.recipe.score.protocol,
+            measures=self._measures(lines),
         )
+
+    def _measures(self, lines: Lines) -> dict[str, float]:
+        """Those of the protocol that [score] names."""
+        chosen = self.recipe.score_protocol
+        if chosen is None:
+            return {}
+        try:
+            return measured(chosen.component.name, chosen.build(), lines)
+        except PluginError as error:
+            raise PluginError(
+                f"the score protocol `{chosen.use}` of {chosen.distribution} {chosen.version}: "
+                f"{error}",
+                hint='what is decoded is kept; --set score.protocol="standard" does without it',
+            ) from error
 
     @property
     def _decoder_name(self) -> str:
@@ -487,7 +537,7 @@ class Pipeline:
     def _decoder_inputs(self) -> dict[str, Any]:
         return {
             "decoder": self.recipe.decoder.described(),
-            "text": self.recipe.text.model_dump(mode="json"),
+            "text": self.recipe.text_described(),
             "lm": self._lm_inputs(),
         }
 
@@ -531,7 +581,7 @@ class Pipeline:
         return {
             "lm": recipe.lm.described(),
             "text": [stamp(text_file(file)) for file in recipe.lm_settings.text],
-            "rules": recipe.text.model_dump(mode="json"),
+            "rules": recipe.text_described(),
             "train": self._corpora.fingerprint(TRAIN) if uses_train else None,
         }
 
@@ -553,7 +603,7 @@ class Pipeline:
 
     def _lm_lines(self, advance: Advance) -> Iterator[str]:
         """Lines of the recipe's texts and training transcripts, under the text rules."""
-        rules = TextRules(self.recipe.text)
+        rules = TextRules(self.recipe.text, self.recipe.own_rules())
         done = 0
         for file in self.recipe.lm_settings.text:
             for line in read_lines(file):
@@ -648,7 +698,7 @@ class Pipeline:
         return self._normalized(name, self._corpora.store(name))
 
     def _normalized(self, name: str, store: Store) -> list[str]:
-        rules = TextRules(self.recipe.text)
+        rules = TextRules(self.recipe.text, self.recipe.own_rules())
         references = [rules.normalize(text) for text in store.texts]
         self._tell_removed(name, rules)
         return references

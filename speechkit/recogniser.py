@@ -5,7 +5,7 @@ metadata names the parts and their settings, so that the file alone is a model.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from speechkit.component import Component, Config
 from speechkit.ctc import length_mask
 from speechkit.data.files import written_whole
-from speechkit.data.text import TextRules
 from speechkit.discovery import Plugins
 from speechkit.errors import DataError, PluginError, RunError
 from speechkit.interfaces import AcousticModel, Emissions, FeatureExtractor, Units
@@ -46,6 +45,7 @@ class Blueprint:
     """What a recogniser is made of: all that must be known to build it again.
 
     num_features is that of the features the model reads: the extractor's, or the corpus' own.
+    text_rules describes those of plugins: what texts were under; a recogniser needs none itself.
     """
 
     features: Described
@@ -55,13 +55,15 @@ class Blueprint:
     normalization: str
     num_features: int
     language: str
+    text_rules: Sequence[Mapping[str, Any]] = ()
 
     def described(self) -> dict[str, Any]:
         """As JSON takes it."""
+        own = {"rules": list(self.text_rules)} if self.text_rules else {}
         return {
             "format": _FORMAT,
             **{kind: getattr(self, kind).described() for kind in _KINDS},
-            "text": self.text.model_dump(mode="json"),
+            "text": {**own, **self.text.model_dump(mode="json")},
             "normalization": self.normalization,
             "num_features": self.num_features,
             "language": self.language,
@@ -115,7 +117,6 @@ class Recogniser(nn.Module):
     def __init__(self, blueprint: Blueprint) -> None:
         super().__init__()
         self.blueprint = blueprint
-        self.rules = TextRules(blueprint.text)
         self.units: Units = blueprint.units.build(alphabet=blueprint.text.alphabet)
         self.extractor = cast("nn.Module", blueprint.features.build())
         self.normalizer = Normalizer(blueprint.normalization, blueprint.num_features)
@@ -287,13 +288,16 @@ def _stored_blueprint(file: Path) -> dict[str, Any]:
 
 def _read_blueprint(file: Path, plugins: Plugins) -> Blueprint:
     stored = _stored_blueprint(file)
+    text = stored.get("text", {})
+    settings = {key: each for key, each in text.items() if key != "rules"}
     try:
         return Blueprint(
             **{kind: _part(kind, stored[kind], plugins) for kind in _KINDS},
-            text=TextSettings.model_validate_json(json.dumps(stored["text"])),
+            text=TextSettings.model_validate_json(json.dumps(settings)),
             normalization=FeaturesSettings(normalization=stored["normalization"]).normalization,
             num_features=stored["num_features"],
             language=stored["language"],
+            text_rules=text.get("rules", ()),
         )
     except (ValidationError, KeyError, TypeError) as error:
         raise PluginError(
@@ -304,7 +308,8 @@ def _read_blueprint(file: Path, plugins: Plugins) -> Blueprint:
 
 def _part(kind: str, stored: Mapping[str, Any], plugins: Plugins) -> _Stored:
     component = plugins.find(kind, stored["use"]).component
-    keys = {key: stored[key] for key in stored if key not in {"use", "revision"}}
+    ours = {"use", "revision"} - component.config.model_fields.keys()
+    keys = {key: stored[key] for key in stored if key not in ours}
     return _Stored(component, component.config.model_validate_json(json.dumps(keys)), stored)
 
 

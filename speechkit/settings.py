@@ -7,6 +7,8 @@ from pydantic import field_validator, model_validator
 
 from speechkit.component import Config, Field, RecipePath
 
+STANDARD = "standard"  # the score protocol that is no plugin's
+
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -189,10 +191,11 @@ class TuneSettings(Config):
 class ScoreSettings(Config):
     """[score]"""
 
-    protocol: Literal["standard", "n2"] = Field(
-        "standard",
-        description="standard: errors over words of the whole test set; n2: beside that, the mean "
-        "of each utterance's rate with hypothesis and reference swapped, as N2's notebook has it",
+    protocol: str = Field(
+        STANDARD,
+        description="standard: errors over words of the whole test set; else what a plugin offers "
+        "beside that: n2, the mean of each utterance's rate with hypothesis and reference swapped, "
+        "as N2's notebook has it",
     )
 
 

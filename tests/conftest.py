@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
+from tones import furnish
 from web_server import Server, serving
 
 from speechkit import discovery
@@ -42,3 +44,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr("speechkit.download.web.FIRST_WAIT_SECONDS", 0.001)
     with serving() as started:
         yield started
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a recipe and three parts of a corpus, and a cache of its own."""
+    monkeypatch.setenv("SPEECHKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    furnish(tmp_path)
+    yield tmp_path
+    torch.set_flush_denormal(False)  # a run sets it for its process, which here is the tests'

@@ -2,7 +2,6 @@
 
 import json
 import random
-from dataclasses import asdict
 
 from speechkit.scoring.scores import score
 
@@ -44,7 +43,7 @@ def leave(folder, tests, *, recipe=""):
             place.parent.mkdir(parents=True, exist_ok=True)
             text = "".join(json.dumps(line, ensure_ascii=True) + "\n" for line in lines)
             place.write_text(text, encoding="utf-8")
-            rows.append(asdict(score(test, decoder, lines, seconds=60.0, decoding_seconds=0.6)))
+            rows.append(score(test, decoder, lines, seconds=60.0, decoding_seconds=0.6).row())
     metrics = []
     for epoch in range(3):
         metrics += [

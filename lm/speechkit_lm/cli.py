@@ -52,6 +52,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.
 
 @app.command()
 def build(
+    context: typer.Context,
     *,
     text: Texts,
     output: Output,
@@ -110,7 +111,7 @@ def build(
 
     if engine not in {"speechkit", "lmplz"}:
         _usage(f"--engine must be speechkit or lmplz, not {engine!r}")
-    normalize = _rules(recipe, alphabet)
+    normalize = _rules(context, recipe, alphabet)
     settings: dict[str, Any] = {
         "order": order,
         "cutoffs": _whole_numbers(cutoffs, "--cutoffs"),
@@ -170,6 +171,7 @@ def info(
 
 @app.command()
 def perplexity(
+    context: typer.Context,
     *,
     model: Model,
     text: Texts,
@@ -181,7 +183,7 @@ def perplexity(
     from speechkit_lm.measuring import perplexity as measure  # noqa: PLC0415
 
     opened = _open(model)
-    normalize = _rules(recipe, alphabet)
+    normalize = _rules(context, recipe, alphabet)
     rows = []
     for each in text:
         with _shown() as progress:
@@ -211,6 +213,7 @@ def perplexity(
 
 @app.command()
 def query(
+    context: typer.Context,
     *,
     model: Model,
     sentences: Annotated[
@@ -223,7 +226,7 @@ def query(
 ) -> None:
     """Show how MODEL reads sentences: each word's n-gram length and natural log probability."""
     opened = _open(model)
-    normalize = _rules(recipe, alphabet)
+    normalize = _rules(context, recipe, alphabet)
     rows = []
     for line in sentences or (each.rstrip("\n") for each in sys.stdin):
         sentence = line if normalize is None else normalize(line)
@@ -273,6 +276,7 @@ def prune(
 
 @app.command()
 def mix(
+    context: typer.Context,
     *,
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Models of any orders.")],
     output: Output,
@@ -298,7 +302,7 @@ def mix(
             shares = _numbers(weights or "", "--weights")
         else:
             progress("tuning weights", None)
-            tuned = tune_weights(opened, _blocks([tune], _rules(recipe, alphabet)))
+            tuned = tune_weights(opened, _blocks([tune], _rules(context, recipe, alphabet)))
             shares = list(tuned.weights)
             for path, share, alone in zip(models, shares, tuned.perplexities, strict=True):
                 typer.echo(f"{path}: weight {share:.4f}, perplexity alone {alone:.2f}")
@@ -334,7 +338,7 @@ def _blocks(texts: Iterable[str], normalize: Any) -> "Iterator[Block]":  # noqa:
         yield from blocks if normalize is None else normalized(blocks, normalize)
 
 
-def _rules(recipe: str | None, alphabet: str | None) -> Any:  # noqa: ANN401 - a function or None
+def _rules(context: typer.Context, recipe: str | None, alphabet: str | None) -> Any:  # noqa: ANN401 - a function or None
     """What to do to each line; None: nothing."""
     if recipe is None and alphabet is None:
         return None
@@ -342,7 +346,7 @@ def _rules(recipe: str | None, alphabet: str | None) -> Any:  # noqa: ANN401 - a
         _usage("give --recipe or --alphabet, not both")
     from speechkit_lm.rules import rules_of  # noqa: PLC0415 - needs the engine
 
-    return rules_of(recipe=recipe, alphabet=alphabet)
+    return rules_of(context, recipe=recipe, alphabet=alphabet)
 
 
 def _vocabulary(path: Path | None) -> list[str] | None:

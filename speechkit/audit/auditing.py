@@ -42,7 +42,7 @@ def audit(corpora: Corpora, reporter: Reporter, *, lm_text: Sequence[Path]) -> A
     data = {
         "data": {name: corpora.fingerprint(name) for name in corpora.parts},
         "bad_utterances": recipe.data.bad_utterances,
-        "text": recipe.text.model_dump(mode="json"),
+        "text": recipe.text_described(),
     }
     shared = _kept([data, [stamp(file) for file in lm_text]], at_work.leaks)
     used = (recipe.features, recipe.units, recipe.model)  # they say how many frames there are
@@ -65,7 +65,8 @@ class _Auditing:
         text = corpora.recipe.text
         # A run stops at characters outside the alphabet if told so; here they are a finding.
         outside = "remove" if text.outside == "error" else text.outside
-        self._rules = TextRules(text.model_copy(update={"outside": outside}))
+        self._own_rules = corpora.recipe.own_rules()
+        self._rules = TextRules(text.model_copy(update={"outside": outside}), self._own_rules)
 
     @cached_property
     def _parts(self) -> dict[str, Speech]:
@@ -96,6 +97,7 @@ class _Auditing:
                     corpus=self._corpora.parts[name].use,
                     frame_shift_seconds=shift,
                     train=recipe.train if name == TRAIN else None,
+                    own_rules=self._own_rules,
                     progress=advance,
                 )
             parts[name] = Part(seen.utterances, seen.seconds, seen.speakers)

@@ -1,22 +1,32 @@
 """A bundle's scores, counted again from its references and hypotheses."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from speechkit.bundle.archive import WEIGHTS, Archive, open_archive
 from speechkit.bundle.contents import Contents, decoded_name, read_contents
 from speechkit.errors import BundleError
-from speechkit.scoring.scores import Score, rescored
+from speechkit.scoring.scores import Lines, Score, rescored
 
 COUNTED = tuple(
     each.name
     for each in fields(Score)
-    if each.name not in {"test", "decoder", "seconds", "real_time_factor"}
+    if each.name not in {"test", "decoder", "seconds", "real_time_factor", "measures"}
 )
 """The numbers of a score that follow from texts: all but what the run measured."""
+
+Measures: TypeAlias = Callable[[Mapping[str, Any], Lines], Mapping[str, float]]
+"""The table [score] of a recipe, and decoded lines -> the numbers of the protocol it names."""
+
+
+def usual_alone(settings: Mapping[str, Any], lines: Lines) -> Mapping[str, float]:  # noqa: ARG001
+    """No other numbers: what a row has of them is not equal then."""
+    return {}
+
+
 _ROUNDING = 1e-9  # relative: sums in floating point have another order on other machines
 _MOST_LETTERS = 50_000_000_000  # of references times hypotheses: some minutes
 _MOST_WORDS = 400_000_000  # the same of words, in one utterance of two hours: 2 GB of memory
@@ -47,10 +57,15 @@ class Verified:
         return not self.contents.changed and not any(each.other for each in self.rows)
 
 
-def verify(place: Path) -> Verified:
+def verify(place: Path, measures: Measures = usual_alone) -> Verified:
     """Read a bundle, and score its texts again: the same protocol, the same seed.
 
+    Args:
+        place: of the bundle.
+        measures: counts as a protocol beside the usual one does.
+
     Raises:
+        PluginError: its protocol is not installed.
         BundleError: it is none, damaged, or made to do harm.
     """
     with open_archive(place) as archive:
@@ -58,15 +73,19 @@ def verify(place: Path) -> Verified:
         if WEIGHTS in archive.sizes:
             _check_weights(archive)
     _check_effort(contents)
-    rows = []
+    rows, protocol = [], contents.recipe.get("score")
     for stored, known in contents.rows:
-        again = rescored(stored, contents.decoded[stored.test, stored.decoder])
-        numbers = asdict(stored), asdict(again)
+        lines = contents.decoded[stored.test, stored.decoder]
+        counted: Mapping[str, float] = {}
+        if stored.measures and isinstance(protocol, dict):
+            counted = measures(protocol, lines)
+        again = rescored(stored, lines, counted)
+        numbers = stored.row(), again.row()
         other = [
             key
-            for key in COUNTED
+            for key in (*COUNTED, *stored.measures)
             # An earlier version did not count all that there is now.
-            if key in known and not _equal(*(each[key] for each in numbers))
+            if key in known and not _equal(*(each.get(key) for each in numbers))
         ]
         rows.append(Rescored(stored, again, other))
     return Verified(contents, rows)

@@ -10,13 +10,15 @@ from speechkit.bundle.archive import (
     write_archive,
 )
 from speechkit.bundle.contents import FOUND, NEEDED, decoded_name, manifest
-from speechkit.bundle.verifying import Verified, verify
+from speechkit.bundle.verifying import Measures, Verified, usual_alone, verify
 from speechkit.data.files import sha256, written_whole
 from speechkit.errors import RunError
 from speechkit.scoring.scores import read_scores
 
 
-def write_bundle(folder: Path, place: Path, *, weights: bool = False) -> Verified:
+def write_bundle(
+    folder: Path, place: Path, measures: Measures = usual_alone, *, weights: bool = False
+) -> Verified:
     """Write the bundle of a run, whole or not at all; the same run gives the same bytes.
 
     It is verified before it is put in its place: what does not hold is not written.
@@ -24,6 +26,7 @@ def write_bundle(folder: Path, place: Path, *, weights: bool = False) -> Verifie
     Args:
         folder: of the run.
         place: of the bundle.
+        measures: counts as a protocol beside the usual one does.
         weights: put `model.safetensors` in, too.
 
     Raises:
@@ -34,7 +37,7 @@ def write_bundle(folder: Path, place: Path, *, weights: bool = False) -> Verifie
     sums = {each: (file.stat().st_size, sha256(file)) for each, file in files.items()}
     with written_whole(place) as beside:
         write_archive(beside, name, {MANIFEST: manifest(name, sums), **files})
-        found = verify(beside)
+        found = verify(beside, measures)
         if not found.holds:
             raise RunError(
                 f"the scores of {folder} do not follow from what it has decoded: {_other(found)}",

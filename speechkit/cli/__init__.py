@@ -88,6 +88,12 @@ def root(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Load the plugin in FILE, too, for this command."),
     ] = None,
+    disable_plugin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Leave this plugin, or all of this distribution, out this time."
+        ),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show where errors were raised.")] = False,  # noqa: FBT002 - a flag
     version: Annotated[  # noqa: ARG001, FBT002 - a flag that has a callback
         bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
@@ -96,7 +102,7 @@ def root(
     """Train, run and compare speech recognisers made of parts that plug together."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
     logging.getLogger("speechkit").setLevel(logging.DEBUG if debug else logging.WARNING)
-    context.obj = Options(tuple(plugin or ()), debug=debug)
+    context.obj = Options(tuple(plugin or ()), tuple(disable_plugin or ()), debug=debug)
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ def audit_recipe(
             f"--ignore {strangers[0]}: no such kind of finding", hint=near(strangers[0], KINDS)
         )
     plugins = plugins_of(context)
-    read = read_recipe(find_recipe(recipe), plugins, profile=profile, overrides=overrides)
+    read = read_recipe(find_recipe(recipe, plugins), plugins, profile=profile, overrides=overrides)
     reporter = Reporter()
     found = audit(Corpora(read, reporter), reporter, lm_text=read.lm_settings.text)
     found = found.without(ignored)

@@ -7,6 +7,7 @@ import typer
 
 
 def bundle(
+    context: typer.Context,
     run: Annotated[
         str, typer.Argument(metavar="RUN", help="A run's folder, or its name in runs/.")
     ],
@@ -25,4 +26,4 @@ def bundle(
     """
     from speechkit.cli.bundle_run import bundle_run  # noqa: PLC0415 - numpy comes with it
 
-    bundle_run(run, output, weights=weights, root=Path("runs"))
+    bundle_run(context, run, output, weights=weights, root=Path("runs"))

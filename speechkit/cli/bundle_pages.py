@@ -141,7 +141,7 @@ def _score(each: Rescored) -> list[str]:
 def _other(rows: Sequence[Rescored]) -> Iterator[list[str]]:
     for each in rows:
         for key in each.other:
-            numbers = (getattr(row, key) for row in (each.stored, each.again))
+            numbers = (row.row().get(key) for row in (each.stored, each.again))
             yield [each.stored.test, each.stored.decoder, key, *map(_text, numbers)]
 
 

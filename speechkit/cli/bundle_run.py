@@ -5,13 +5,16 @@ from pathlib import Path
 import typer
 
 from speechkit.bundle import write_bundle
+from speechkit.cli.measures import measures_of
 from speechkit.errors import RunError
 from speechkit.reporter import Reporter
 from speechkit.runs import RunFolder
 from speechkit.scoring.systems import find_run
 
 
-def bundle_run(given: str, output: Path | None, *, weights: bool, root: Path) -> None:
+def bundle_run(
+    context: typer.Context, given: str, output: Path | None, *, weights: bool, root: Path
+) -> None:
     """Write the bundle, say what is in it, and print its place: data, so on stdout.
 
     Raises:
@@ -22,7 +25,7 @@ def bundle_run(given: str, output: Path | None, *, weights: bool, root: Path) ->
     if place.is_dir():
         raise RunError(f"--output {place} is a folder", hint="name a file")
     with RunFolder(folder).locked():
-        found = write_bundle(folder, place, weights=weights)
+        found = write_bundle(folder, place, measures_of(context), weights=weights)
     reporter, contents = Reporter(), found.contents
     reporter.say(
         f"{contents.name}: {len(contents.sizes)} files, {place.stat().st_size / 1e6:.1f} MB; its "

@@ -8,7 +8,7 @@ import typer
 
 from speechkit.cli import DEFECT
 from speechkit.cli.context import plugins_of
-from speechkit.discovery import Offer, Plugins, Row
+from speechkit.discovery import Offer, Plugins, RecipeFolder, Row, Tracker, plain
 from speechkit.errors import PluginError
 from speechkit.hookspecs import KINDS
 from speechkit.near import near
@@ -21,7 +21,7 @@ _COLOURS = {
     "skipped": typer.colors.YELLOW,
 }
 _PART, _CHECK = 20, 34  # columns
-_UNCHECKED = ("download",)  # kinds that have no checks
+_UNCHECKED = ("download", "text_rule", "score_protocol")  # kinds that have no checks
 
 
 def check_plugin(
@@ -74,19 +74,21 @@ def _meant(plugins: Plugins, name: str) -> tuple[list[Offer], list[Row]]:
     if kind in KINDS and component:
         checks_of(kind)  # which raises where there are none
         return [plugins.find(kind, component)], []
-    wanted = _plain(name)
+    wanted = plain(name)
     offers = [
         each
         for each in plugins.all_offers
-        if wanted in {_plain(each.plugin), _plain(each.distribution)}
-        and each.kind not in _UNCHECKED
+        if wanted in {plain(each.plugin), plain(each.distribution)} and each.kind not in _UNCHECKED
     ]
     broken = [
-        each for each in plugins.broken if wanted in {_plain(each.name), _plain(each.distribution)}
+        each for each in plugins.broken if wanted in {plain(each.name), plain(each.distribution)}
     ]
     if not offers and not broken:
-        owners = {each.plugin for each in plugins.all_offers}
-        owners |= {each.distribution for each in plugins.all_offers}
+        loaded: list[Offer | Tracker | RecipeFolder]
+        loaded = [*plugins.all_offers, *plugins.trackers, *plugins.recipes]
+        owners = {each.plugin for each in loaded} | {each.distribution for each in loaded}
+        if wanted in map(plain, owners):
+            raise PluginError(f"{name} offers no part of a kind that has checks")
         parts = [each for each in plugins.all_offers if each.component.name == name]
         hint = " or ".join(f"`{_part(each)}`" for each in parts if each.kind not in _UNCHECKED)
         raise PluginError(
@@ -94,11 +96,6 @@ def _meant(plugins: Plugins, name: str) -> tuple[list[Offer], list[Row]]:
             hint=f"did you mean {hint}?" if hint else near(name, owners),
         )
     return offers, broken
-
-
-def _plain(name: str) -> str:
-    """As distributions are compared: the plugin `my_plugin` is of `my-plugin`."""
-    return name.lower().replace("_", "-").replace(".", "-")
 
 
 def _part(offer: Offer) -> str:

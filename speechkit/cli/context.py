@@ -15,6 +15,7 @@ class Options:
     """The options before the command."""
 
     plugin_files: tuple[Path, ...] = ()
+    disabled_plugins: tuple[str, ...] = ()
     debug: bool = False
 
 
@@ -30,9 +31,10 @@ def plugins_of(context: typer.Context, *, lenient: bool = False) -> "Plugins":
     lenient  a file that does not load is among the broken ones, and no error
 
     Raises:
-        PluginError: a file of `--plugin` does not load.
+        PluginError: a file of `--plugin` does not load, or `--disable-plugin` names none.
 
     """
     from speechkit.discovery import load_plugins  # noqa: PLC0415 - `--help` needs no plugins
 
-    return load_plugins(options_of(context).plugin_files, lenient=lenient)
+    options = options_of(context)
+    return load_plugins(options.plugin_files, disabled=options.disabled_plugins, lenient=lenient)

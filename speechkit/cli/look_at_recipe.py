@@ -26,7 +26,7 @@ def look_at_recipe(
 ) -> None:
     """Read the recipe, measure every part of its speech, print what was found."""
     plugins = plugins_of(context)
-    read = read_recipe(find_recipe(recipe), plugins, profile=profile, overrides=overrides)
+    read = read_recipe(find_recipe(recipe, plugins), plugins, profile=profile, overrides=overrides)
     looks = measured(read, Reporter())
     if as_json:
         found = {
@@ -59,6 +59,7 @@ def measured(recipe: Recipe, reporter: Reporter) -> list[Look]:
                 corpus=corpus.use,
                 frame_shift_seconds=shift,
                 train=recipe.train if name == TRAIN else None,
+                own_rules=recipe.own_rules(),
                 progress=advance,
             )
         looks.append(found)

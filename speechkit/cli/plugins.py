@@ -15,7 +15,7 @@ from speechkit.cli import COMMANDS
 from speechkit.cli.context import plugins_of
 from speechkit.cli.lazy import plugin_commands
 from speechkit.component import Config
-from speechkit.discovery import ENGINE_SETTINGS, PLUGIN, Offer, Row
+from speechkit.discovery import ENGINE_SETTINGS, PLUGIN, RECIPE, TRACKER, Offer, Row
 from speechkit.errors import PluginError
 from speechkit.hookspecs import KINDS
 from speechkit.near import near
@@ -25,6 +25,7 @@ app = typer.Typer(no_args_is_help=True, help="List, show, check and begin plugin
 
 COMMAND = "command"  # the kind of a row about a command that a plugin adds
 HEADINGS = ("kind", "name", "distribution", "version")
+KEYS = (*HEADINGS, "error")  # of a row for scripts
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
 
@@ -36,18 +37,26 @@ def list_(
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """List every part by kind and name, and every plugin that does not load, with the cause."""
-    kinds = {*KINDS, COMMAND, PLUGIN}
+    kinds = {*KINDS, RECIPE, TRACKER, COMMAND, PLUGIN}
     if kind is not None and kind not in kinds:
         raise PluginError(f"there is no kind of part `{kind}`", hint=near(kind, kinds))
     commands = (
-        Row(COMMAND, each.name, each.distribution, each.version, each.error)
+        Row(
+            COMMAND,
+            each.name,
+            each.distribution,
+            each.version,
+            each.error,
+            f"uninstall {each.distribution}, or ask its author for another name",
+        )
         for each in plugin_commands(COMMANDS)
     )
     rows = [*plugins_of(context, lenient=True).rows(), *commands]
     # A plugin that does not load may be one of the kind asked for.
     rows = [row for row in rows if kind in {None, row.kind} or row.kind == PLUGIN]
     if as_json:
-        typer.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=2))
+        shown = [{key: getattr(row, key) for key in KEYS} for row in rows]
+        typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
         return
     whole = [row for row in rows if not row.error]
     broken = [row for row in rows if row.error]
@@ -58,7 +67,7 @@ def list_(
     for row, line in zip(broken, lines[1 + len(whole) :], strict=True):
         typer.secho(line, fg=typer.colors.RED)
         typer.secho(f"    {row.error}", fg=typer.colors.RED)
-        typer.echo(f"    remedy: {_remedy(row)}")
+        typer.echo(f"    remedy: {row.remedy}")
 
 
 @app.command()
@@ -235,14 +244,3 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-
-
-def _remedy(row: Row) -> str:
-    error = row.error or ""
-    if "use = " in error:
-        return "name its owner in the recipe, or uninstall the other one"
-    if row.kind == COMMAND:
-        return f"uninstall {row.distribution}, or ask its author for another name"
-    if error.startswith(("ModuleNotFoundError", "ImportError")):
-        return f"install what {row.distribution} needs, or uninstall it"
-    return f"a defect of {row.distribution}; `speechkit --debug plugins list` shows where"

@@ -56,8 +56,9 @@ def _read(
 ) -> "RecipeRecord":
     from speechkit.recipe import find_recipe, read_recipe  # noqa: PLC0415 - `--help` reads none
 
-    file = find_recipe(recipe)
-    return read_recipe(file, plugins_of(context), profile=profile, overrides=overrides or ())
+    plugins = plugins_of(context)
+    file = find_recipe(recipe, plugins)
+    return read_recipe(file, plugins, profile=profile, overrides=overrides or ())
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -34,7 +34,7 @@ def carry_out(
     if strangers := sorted(set(force) - {"train"}):
         raise RunError(f"--force {strangers[0]}: no such stage", hint="known: train")
     plugins = plugins_of(context)
-    read = read_recipe(find_recipe(recipe), plugins, profile=profile, overrides=overrides)
+    read = read_recipe(find_recipe(recipe, plugins), plugins, profile=profile, overrides=overrides)
     folder = run_folder(read, root, run_name)
     pipeline = Pipeline(read, plugins, folder, Reporter(), frozenset(force))
     if overfit_one_batch:

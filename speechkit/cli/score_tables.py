@@ -41,6 +41,6 @@ def told(rows: Sequence[Score]) -> Iterator[str]:
     for row in {row.test: row for row in rows}.values():
         yield f"{row.test}: {interval_told(row)}"
     for row in rows:
-        if row.n2_wer is not None:
-            name = f"{row.test}, {row.decoder}"
-            yield f"{name}: as N2 counts, WER {row.n2_wer:.4f}, CER {row.n2_cer:.4f}"
+        if row.measures:
+            measures = ", ".join(f"{name} {value:.4f}" for name, value in row.measures.items())
+            yield f"{row.test}, {row.decoder}: {measures}"

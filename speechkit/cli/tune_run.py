@@ -28,8 +28,8 @@ def search(
     """Find the run, search its decoder's weights, print what was found."""
     runs = [place for place in (Path(target), root / target) if (place / "recipe.toml").is_file()]
     whole = profile is None and run_name is None  # a kept recipe has its profile in it
-    file = runs[0] / "recipe.toml" if runs and whole else find_recipe(target)
     plugins = plugins_of(context)
+    file = runs[0] / "recipe.toml" if runs and whole else find_recipe(target, plugins)
     recipe = read_recipe(file, plugins, profile=profile, overrides=overrides)
     folder = runs[0] if runs and whole else run_folder(recipe, root, run_name)
     given = {name: value for name, value in asked.items() if value is not None}

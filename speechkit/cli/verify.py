@@ -7,6 +7,7 @@ import typer
 
 
 def verify(
+    context: typer.Context,
     bundle: Annotated[
         Path, typer.Argument(metavar="BUNDLE", help="What `speechkit bundle` wrote.")
     ],
@@ -21,4 +22,4 @@ def verify(
     """
     from speechkit.cli.verify_bundle import verify_bundle  # noqa: PLC0415 - numpy comes with it
 
-    verify_bundle(bundle, as_json=as_json)
+    verify_bundle(context, bundle, as_json=as_json)

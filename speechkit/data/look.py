@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from speechkit.data.store import Store
 from speechkit.data.text import TextRules
-from speechkit.interfaces import Units
+from speechkit.interfaces import TextRule, Units
 from speechkit.settings import TextSettings, TrainSettings
 
 _BINS = 10  # of a histogram, at most
@@ -115,6 +115,7 @@ def look(
     corpus: str,
     frame_shift_seconds: float,
     train: TrainSettings | None = None,
+    own_rules: Sequence[TextRule] = (),
     progress: Callable[[int, int | None, str], None] = lambda *_: None,
 ) -> Look:
     """Measure a prepared corpus.
@@ -127,9 +128,10 @@ def look(
         corpus: the component it comes from.
         frame_shift_seconds: from one frame of emissions to the next.
         train: the settings of a training on this part; None where it is not trained on.
+        own_rules: text rules of plugins.
         progress: called with utterances done and their number.
     """
-    texts, outsiders = _Texts(text), _Outsiders()
+    texts, outsiders = _Texts(text, own_rules), _Outsiders()
     for done, (id_, written) in enumerate(zip(store.ids, store.texts, strict=True), 1):
         outsiders.add(texts.add(written), id_, written)
         progress(done, len(store), "")
@@ -163,8 +165,8 @@ def look(
 class _Texts:
     """Texts under the rules, and what was written in them."""
 
-    def __init__(self, settings: TextSettings) -> None:
-        self.rules = TextRules(settings.model_copy(update={"outside": "remove"}))
+    def __init__(self, settings: TextSettings, own_rules: Sequence[TextRule]) -> None:
+        self.rules = TextRules(settings.model_copy(update={"outside": "remove"}), own_rules)
         self.normal: list[str] = []
         self.written: Counter[str] = Counter()
 

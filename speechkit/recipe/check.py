@@ -22,6 +22,7 @@ from speechkit.recipe.problems import (
 )
 from speechkit.recipe.record import Choice, Recipe
 from speechkit.settings import (
+    STANDARD,
     DataSettings,
     FeaturesSettings,
     LanguageModelSettings,
@@ -100,10 +101,10 @@ class Checking:
             self.tell(Problem(root.table["profiles"].place, message))
         settings = self._settings(RecipeSettings, "recipe", root, is_required=True)
         data = self._settings(DataSettings, "data", root)
-        text = self._settings(TextSettings, "text", root, is_required=True)
+        text, text_rules = self._text(root)
         train = self._settings(TrainSettings, "train", root)
         tune = self._settings(TuneSettings, "tune", root)
-        score = self._settings(ScoreSettings, "score", root)
+        score, score_protocol = self._score(root)
         train_corpus, validation_corpus, test_corpora = self._corpora(root)
         features, features_settings = self._part("features", root, FeaturesSettings)
         augment = self._augment(root)
@@ -128,6 +129,7 @@ class Checking:
             settings=settings,
             data=data,
             text=text,
+            text_rules=text_rules,
             train_corpus=train_corpus,
             validation_corpus=validation_corpus,
             test_corpora=test_corpora,
@@ -140,6 +142,7 @@ class Checking:
             train=train,
             tune=tune,
             score=score,
+            score_protocol=score_protocol,
             lm=lm,
             lm_settings=lm_settings,
             decoder=decoder,
@@ -191,6 +194,49 @@ class Checking:
         own = Node({key: each for key, each in node.table.items() if key in keys}, node.place)
         settings = self._validated(engine, own, (name,)) if engine else None
         return self._choice(KINDS_OF_TABLES[name], node, (name,), default=default), settings
+
+    def _text(self, root: Node) -> tuple[TextSettings | None, tuple[Choice, ...]]:
+        """The settings in [text], and the rules of plugins that it names."""
+        node = self._given("text", root, is_required=True)
+        if node is None:
+            return None, ()
+        own = {key: each for key, each in node.table.items() if key != "rules"}
+        settings = self._validated(
+            TextSettings, replace(node, value=own), ("text",), also_known={"rules"}
+        )
+        named = node.table.get("rules", Node([], node.place))
+        if not isinstance(named.value, list):
+            message = f"text.rules: should be a list, not {named.shown()}"
+            self.tell(Problem(named.place, message, 'write rules = ["NAME"]'))
+            return settings, ()
+        choices = []
+        for place, each in enumerate(named.value):
+            is_name = isinstance(each.value, str)
+            table = Node({"use": each}, each.place) if is_name else each
+            choices.append(self._choice("text_rule", table, ("text", "rules", place)))
+        return settings, tuple(each for each in choices if each)
+
+    def _score(self, root: Node) -> tuple[ScoreSettings | None, Choice | None]:
+        """The settings in [score], and the protocol it names where that is a plugin's."""
+        node = self._given("score", root, is_required=False)
+        if node is None:
+            return None, None
+        named = node.table.get("protocol", Node(STANDARD, node.place))
+        if named.value == STANDARD or not isinstance(named.value, str):
+            return self._validated(ScoreSettings, node, ("score",)), None
+        try:
+            offer = self.plugins.find("score_protocol", named.value)
+        except PluginError as error:
+            known = [each.component.name for each in self.plugins.offers("score_protocol")]
+            hint = near(named.value, [STANDARD, *known])
+            if not named.is_unset:
+                self.tell(Problem(named.place, f"score.protocol: {error}", hint))
+            return None, None
+        own = {key: each for key, each in node.table.items() if key != "protocol"}
+        chosen = self._chosen(
+            offer, named.value, replace(node, value=own), ("score",), also_known={"protocol"}
+        )
+        return (ScoreSettings(protocol=named.value) if chosen else None), chosen
 
     def _corpora(self, root: Node) -> tuple[Choice | None, Choice | None, dict[str, Choice]]:
         corpus = self._given("corpus", root, is_required=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import speechkit
 from speechkit.discovery import Plugins
-from speechkit.errors import RecipeError
+from speechkit.errors import PluginError, RecipeError
 from speechkit.locate import KeyPath, lines_of
 from speechkit.near import near, near_names
 from speechkit.recipe.check import Checking, engine_keys
@@ -25,16 +25,22 @@ from speechkit.recipe.layers import (
 from speechkit.recipe.problems import Problem, not_a_table
 from speechkit.recipe.record import Recipe
 
+OF_PLUGIN = "plugin:"  # begins the name of a recipe that a plugin brings along
+
+_NO_PLUGINS = Plugins()
 _TOML_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
-def find_recipe(name_or_path: str) -> Path:
-    """The file of a recipe: a path, or the name of one that speechkit carries.
+def find_recipe(name_or_path: str, plugins: Plugins = _NO_PLUGINS) -> Path:
+    """The file of a recipe: a path, the name of one that speechkit carries, or `plugin:NAME/...`.
 
     Raises:
         RecipeError: there is neither.
+        PluginError: no plugin is called NAME, or two are.
 
     """
+    if name_or_path.startswith(OF_PLUGIN):
+        return _of_plugin(name_or_path.removeprefix(OF_PLUGIN), plugins)
     path = Path(name_or_path).expanduser()
     if path.is_file():
         return path
@@ -53,6 +59,37 @@ def find_recipe(name_or_path: str) -> Path:
         close = " or ".join(f"`{path.parent / each}`" for each in near_names(path.name, here))
         hint = f"did you mean {close}?" if close else f"ours, by name: {', '.join(carried)}"
     raise RecipeError(f"{path}: no such file", hint=hint)
+
+
+def _of_plugin(named: str, plugins: Plugins) -> Path:
+    """The file of `OWNER/RECIPE`, as a plugin, or its distribution, brings it along."""
+    owner, _, name = named.partition("/")
+    folders = [each for each in plugins.recipes if each.owned_by(owner)]
+    if not folders:
+        message = f"no plugin `{owner}` brings recipes along"
+        owners = [each.plugin for each in plugins.recipes]
+        hint = near(owner, owners) if owners else "none does: `speechkit plugins list`"
+        raise PluginError("; ".join([message, *plugins.failed("recipe")]), hint=hint)
+    if len(folders) > 1 and len({each.folder for each in folders}) > 1:
+        owners = [each.distribution for each in folders]
+        if len(set(owners)) < len(owners):
+            owners = [each.plugin for each in folders]
+        said = " or ".join(f"`{OF_PLUGIN}{each}/{name}`" for each in owners)
+        raise PluginError(f"several plugins are called `{owner}`", hint=f"say which: {said}")
+    folder = folders[0]
+    place = (folder.folder / f"{name.removesuffix('.toml')}.toml").resolve()
+    if not place.is_relative_to(folder.folder.resolve()):
+        raise RecipeError(
+            f"{OF_PLUGIN}{named}: leads out of the folder of {folder.distribution}'s recipes",
+            hint=f"it has: {', '.join(folder.names())}",
+        )
+    if name and place.is_file():
+        return place
+    there = [f"{OF_PLUGIN}{owner}/{each}" for each in folder.names()]
+    raise RecipeError(
+        f"{folder.distribution} has no recipe `{name}`" if name else "which of its recipes?",
+        hint=near(f"{OF_PLUGIN}{named}", there) if there else f"{folder.folder} has none at all",
+    )
 
 
 def _carried() -> dict[str, Path]:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.component import Component, Config
+from speechkit.data.text import PluginRule
+from speechkit.discovery import OURS
 from speechkit.recipe.layers import VARIABLE
 from speechkit.recipe.toml_text import toml_key, toml_table
 from speechkit.settings import (
@@ -25,7 +27,8 @@ from speechkit.settings import (
 class Choice:
     """A component, with the settings the recipe gives it.
 
-    use  how the recipe names it: `n2`, or `distribution:n2`
+    use      how the recipe names it: `n2`, or `distribution:n2`
+    version  of the distribution; empty where a file offers it
     """
 
     kind: str
@@ -42,7 +45,10 @@ class Choice:
     def described(self) -> dict[str, Any]:
         """What the part's results depend on, as JSON knows it: every setting, with the defaults."""
         settings = self.config.model_dump(mode="json")
-        return {"use": self.use, "revision": self.component.revision, **settings}
+        use = self.use
+        if self.version and self.distribution != OURS:  # another one's may have the same name
+            use = f"{self.distribution}:{self.component.name}"
+        return {"use": use, "revision": self.component.revision, **settings}
 
     def _to_toml(self, header: str, engine: Config | None = None) -> str:
         return toml_table(header, {"use": self.use, **_dumped(engine), **_dumped(self.config)})
@@ -52,15 +58,18 @@ class Choice:
 class Recipe:
     """A checked recipe: every part chosen, every setting with its value.
 
+    text_rules     of plugins, which come before those in `text`
     profiles       the names of those the file has
     file, profile  where it was read from; two recipes that say the same are equal without these
     decoders       every decoder whose settings stand in the recipe, and the one used
+    score_protocol  what counts errors beside the usual numbers; None: nothing does
     validation_decoder  what training decodes its validations with; None where nothing is trained
     """
 
     settings: RecipeSettings
     data: DataSettings
     text: TextSettings
+    text_rules: tuple[Choice, ...]
     train_corpus: Choice | None
     validation_corpus: Choice | None
     test_corpora: Mapping[str, Choice]
@@ -73,6 +82,7 @@ class Recipe:
     train: TrainSettings
     tune: TuneSettings
     score: ScoreSettings
+    score_protocol: Choice | None
     lm: Choice | None
     lm_settings: LanguageModelSettings
     decoder: Choice
@@ -89,14 +99,28 @@ class Recipe:
             self.train_corpus,
             self.validation_corpus,
             *self.test_corpora.values(),
+            *self.text_rules,
             self.features,
             *self.augment,
             self.units,
             self.model,
             self.lm,
             self.decoder,
+            self.score_protocol,
         ]
         return [each for each in choices if each]
+
+    def own_rules(self) -> tuple[PluginRule, ...]:
+        """The text rules of plugins, for `TextRules`."""
+        return tuple(
+            PluginRule(f"the text rule `{each.use}` of {each.distribution}", each.build())
+            for each in self.text_rules
+        )
+
+    def text_described(self) -> dict[str, Any]:
+        """What a text under the rules depends on, as JSON knows it."""
+        own = {"rules": [each.described() for each in self.text_rules]} if self.text_rules else {}
+        return {**own, **self.text.model_dump(mode="json")}
 
     def to_toml(self) -> str:
         """The recipe with every default and absolute paths; it reads back as an equal one."""
@@ -109,7 +133,9 @@ class Recipe:
             tables.append(corpus._to_toml(f"[corpus.test.{toml_key(name)}]"))
         tables.append(toml_table("[data]", _dumped(self.data)))
         tables.append(toml_table("[tune]", _dumped(self.tune)))
-        tables.append(toml_table("[text]", _dumped(self.text)))
+        rules = [{"use": each.use, **_dumped(each.config)} for each in self.text_rules]
+        own = {"rules": rules} if rules else {}
+        tables.append(toml_table("[text]", {**own, **_dumped(self.text)}))
         tables.append(self.features._to_toml("[features]", self.features_settings))
         tables += [each._to_toml("[[augment]]") for each in self.augment]
         tables.append(self.units._to_toml("[units]"))
@@ -120,7 +146,8 @@ class Recipe:
         tables.append(toml_table("[decoder]", {"use": self.decoder.use}))
         for name, decoder in self.decoders.items():
             tables.append(toml_table(f"[decoder.{toml_key(name)}]", _dumped(decoder.config)))
-        tables.append(toml_table("[score]", _dumped(self.score)))
+        counted = self.score_protocol.config if self.score_protocol else None
+        tables.append(toml_table("[score]", {**_dumped(self.score), **_dumped(counted)}))
         return "\n".join(tables)
 
 

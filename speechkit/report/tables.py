@@ -23,7 +23,8 @@ def ordered(rows: Sequence[Score]) -> list[Score]:
 
 def scores(rows: Sequence[Score]) -> Table:
     """All rows; a column in which nothing stands is left out."""
-    headings = ["test", "decoder", "WER", "95 %", "cut", "CER", "SER", "N2's WER", "N2's CER"]
+    measures = list(dict.fromkeys(name for row in rows for name in row.measures))
+    headings = ["test", "decoder", "WER", "95 %", "cut", "CER", "SER", *measures]
     headings += ["sub", "del", "ins", "words", "utterances", "RTF"]
     cells = [
         [
@@ -32,7 +33,7 @@ def scores(rows: Sequence[Score]) -> Table:
             rate(row.wer),
             interval_shown(row),
             errors_cut(row, rows),
-            *map(rate, (row.cer, row.ser, row.n2_wer, row.n2_cer)),
+            *map(rate, (row.cer, row.ser, *map(row.measures.get, measures))),
             *map("{:,}".format, (row.substitutions, row.deletions, row.insertions)),
             *map("{:,}".format, (row.words, row.utterances)),
             f"{row.real_time_factor:.5f}",

@@ -152,20 +152,3 @@ def word_edits(pairs: Iterable[tuple[str, str]]) -> Edits:
 def character_edits(pairs: Iterable[tuple[str, str]]) -> Edits:
     """Of all (reference, hypothesis) texts, by characters, spaces between words among them."""
     return sum((edits(ref, hyp) for ref, hyp in pairs), Edits())
-
-
-def n2_protocol(pairs: Iterable[tuple[str, str]]) -> tuple[float, float]:
-    """Word and character error rate of (reference, hypothesis) texts as N2's notebook has them.
-
-    It gives jiwer the hypothesis where the reference belongs, utterance by utterance, and takes the
-    mean: each rate is over the length of the hypothesis, and a short utterance counts as much as a
-    long one. An empty hypothesis, at which jiwer stopped with an error then, counts as 1 (as 0
-    where the reference is empty, too). Without pairs: 0.
-
-    >>> n2_protocol([("a b c d", "a b"), ("e", "e")])
-    (0.5, 0.6666666666666666)
-    """
-    swapped = [(hyp, ref) for ref, hyp in pairs]
-    count = max(1, len(swapped))
-    words = sum(word_edits([pair]).rate for pair in swapped) / count
-    return words, sum(character_edits([pair]).rate for pair in swapped) / count

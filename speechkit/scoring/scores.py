@@ -1,19 +1,23 @@
 """Scores of a run: one row for each test set and decoder."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from speechkit.data.files import write_json
-from speechkit.scoring.edits import Edits, character_edits, edits, n2_protocol, sclite_edits
+from speechkit.errors import PluginError
+from speechkit.interfaces import ScoreProtocol
+from speechkit.scoring.edits import Edits, character_edits, edits, sclite_edits
 from speechkit.scoring.uncertainty import Units, rate_interval, speakers_known
 
-Protocol: TypeAlias = Literal["standard", "n2"]
 Lines: TypeAlias = Sequence[Mapping[str, Any]]
 """Of a decoded test set: `id`, `reference`, `hypothesis` and, where known, `speaker`, `seconds`."""
 
+_MEASURE = re.compile(r"[a-z][a-z0-9_]*")
 _LENGTHS = (5, 10, 20, 40)  # words: where the groups of `by_length` end
 
 
@@ -28,7 +32,8 @@ class Score:
     interval          what was drawn again for it: "speakers" or "utterances"; None without one
     speakers          how many; 0 where they are not known
     sclite_wer        as NIST's sclite counts, which is at times a little more
-    n2_wer, n2_cer    as N2's notebook counts, where `[score] protocol = "n2"` asks for it
+    measures          those of `[score] protocol`: "n2_wer" where it is "n2"; keys of their own in a
+                      row of scores.json
     """
 
     test: str
@@ -48,8 +53,16 @@ class Score:
     interval: Units | None = None
     speakers: int = 0
     sclite_wer: float | None = None
-    n2_wer: float | None = None
-    n2_cer: float | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
+
+    def row(self) -> dict[str, Any]:
+        """As scores.json has it."""
+        values = asdict(self)
+        measures: dict[str, float] = values.pop("measures")
+        return values | measures
+
+
+_FIELDS = {each.name for each in fields(Score)} - {"measures"}
 
 
 def score(
@@ -59,10 +72,10 @@ def score(
     *,
     seconds: float,
     decoding_seconds: float,
-    protocol: Protocol = "standard",
+    measures: Mapping[str, float] | None = None,
 ) -> Score:
-    """Score the lines of a decoded test set."""
-    pairs = [(line["reference"], line["hypothesis"]) for line in lines]
+    """Score the lines of a decoded test set; `measures` are those of another protocol."""
+    pairs = pairs_of(lines)
     each = edits_of(lines)
     words = sum(each, Edits())
     sclite = sum((sclite_edits(ref.split(), hyp.split()) for ref, hyp in pairs), Edits())
@@ -70,7 +83,6 @@ def score(
     chance = rate_interval(
         [one.total for one in each], [one.reference_length for one in each], speakers
     )
-    n2_wer, n2_cer = n2_protocol(pairs) if protocol == "n2" else (None, None)
     return Score(
         test=test,
         decoder=decoder,
@@ -89,24 +101,56 @@ def score(
         interval=None if chance.low is None else chance.units,
         speakers=speakers_known(speakers),
         sclite_wer=sclite.rate,
-        n2_wer=n2_wer,
-        n2_cer=n2_cer,
+        measures=dict(measures or {}),
     )
 
 
-def rescored(row: Score, lines: Lines) -> Score:
-    """The same on these lines, all or some of its own; times are those of the whole test set."""
+def rescored(row: Score, lines: Lines, measures: Mapping[str, float] | None = None) -> Score:
+    """The same on these lines, all or some of its own; times are those of the whole test set.
+
+    Args:
+        row: as it was.
+        lines: to score.
+        measures: those of another protocol on these lines; else they are the row's, where the
+            lines are all of its own.
+    """
     seconds = row.seconds
     if len(lines) != row.utterances:
         seconds = sum(line.get("seconds", 0.0) for line in lines)
+    elif measures is None:
+        measures = row.measures
     return score(
         row.test,
         row.decoder,
         lines,
         seconds=seconds,
         decoding_seconds=row.real_time_factor * seconds,
-        protocol="standard" if row.n2_wer is None else "n2",
+        measures=measures,
     )
+
+
+def measured(name: str, protocol: ScoreProtocol, lines: Lines) -> dict[str, float]:
+    """The measures of the protocol `name`, each with that before its own name.
+
+    Raises:
+        PluginError: it fails, or gives anything but finite numbers by new names.
+    """
+    try:
+        given = dict(protocol(pairs_of(lines)))
+        found = {f"{name}_{key}": float(value) for key, value in given.items()}
+    except Exception as error:  # whatever a plugin may raise
+        raise PluginError(f"it failed ({type(error).__name__}: {error})") from error
+    for key, value in found.items():
+        if not _MEASURE.fullmatch(key) or key in _FIELDS:
+            raise PluginError(f"it gives a measure that would be `{key}` in scores.json")
+        if not isfinite(value):
+            raise PluginError(f"its measure {key} is {value}, not a finite number")
+    return found
+
+
+def pairs_of(lines: Lines) -> list[tuple[str, str]]:
+    """(reference, hypothesis) of each utterance."""
+    return [(line["reference"], line["hypothesis"]) for line in lines]
 
 
 def edits_of(lines: Lines) -> list[Edits]:
@@ -154,9 +198,16 @@ def read_decoded(place: Path) -> list[Mapping[str, Any]]:
 def read_scores(place: Path) -> list[Score]:
     """Rows of scores.json; none where it is not there, or damaged: it can be made again."""
     try:
-        return [Score(**row) for row in json.loads(place.read_text(encoding="utf-8"))]
-    except (FileNotFoundError, ValueError, TypeError):
+        return [_read(row) for row in json.loads(place.read_text(encoding="utf-8"))]
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return []
+
+
+def _read(row: Mapping[str, Any]) -> Score:
+    own = {key: value for key, value in row.items() if key in _FIELDS}
+    others = {key: row[key] for key in sorted(row.keys() - own.keys())}
+    numbers = {key: each for key, each in others.items() if isinstance(each, int | float)}
+    return Score(**own, measures=numbers)
 
 
 def write_scores(
@@ -167,5 +218,5 @@ def write_scores(
     earlier = [row for row in read_scores(place) if (row.test, row.decoder) not in fresh]
     kept = [row for row in earlier if holds(row)]
     rows = [*kept, *new]
-    write_json(place, [asdict(each) for each in rows])
+    write_json(place, [each.row() for each in rows])
     return rows

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,11 +26,12 @@ from numpy.typing import NDArray
 
 from speechkit.data.batches import Batch, ordered_batches
 from speechkit.errors import DataError, DeviceError, RunError, TerminatedError
-from speechkit.interfaces import Decoder
+from speechkit.interfaces import Decoder, EpochEnd, StepEnd
 from speechkit.recogniser import Recogniser, fit_normalizer, load_weights
 from speechkit.reporter import Reporter
 from speechkit.scoring.edits import character_edits, word_edits
 from speechkit.settings import TrainSettings
+from speechkit.tracking import Tracking
 from speechkit.training.augment import Chain
 from speechkit.training.budget import Budget
 from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
@@ -71,6 +73,7 @@ class Training:
     chain       augmentations
     decoder     of validations
     folder      the run's: model.safetensors, checkpoints/, metrics.jsonl, tensorboard/
+    tracking    is told of steps and epochs
     """
 
     recogniser: Recogniser
@@ -83,6 +86,7 @@ class Training:
     folder: Path
     device: torch.device
     reporter: Reporter
+    tracking: Tracking
     position: Position = field(default_factory=Position, init=False)
 
     def __post_init__(self) -> None:
@@ -185,12 +189,14 @@ class Training:
                 made += len(share)
                 seconds += sum(float(self.train.seconds[each].sum()) for each in steps[number])
                 done = (epoch + number / len(steps)) / self.epochs
-                shown = self._step([batch.to(self.device) for batch in share], done, metrics)
+                learnt = self._step([batch.to(self.device) for batch in share], done, metrics)
                 speech = sum(_padded(self.train, places) for places in steps[number])
                 self._note_time(time.monotonic() - asked, speech)
-                learnt = min((number + 1) * every, len(batches))
-                self.position = replace(self.position, batch=learnt)
-                advance(number + 1, len(steps), shown)
+                batch = min((number + 1) * every, len(batches))
+                self.position = replace(self.position, batch=batch)
+                if learnt:
+                    self.tracking.tell("speechkit_on_step_end", step=learnt)
+                advance(number + 1, len(steps), _shown(learnt))
                 stop, due = self.processes.total(
                     self.termination.asked,
                     time.monotonic() - saved > 60 * self.settings.checkpoint_minutes,
@@ -205,8 +211,10 @@ class Training:
         loss = self.position.loss_sum / max(1, self.position.label_sum)
         line = f"epoch {epoch + 1:3}  loss {loss:.3f}"
         last = epoch + 1 >= self.epochs
+        best, rates = self.position.best, dict[str, float]()
         if self.validation and (last or (epoch + 1) % self.settings.validate_every == 0):
-            line += self._validate(metrics)
+            rates = self._validate(self.validation, metrics)
+            line += "  validation: loss {loss:.3f} CER {cer:.3f} WER {wer:.3f}".format(**rates)
         line += (
             f"  {seconds / took:.0f} s of speech a second, {padding:.1%} padding, "
             f"{waited / took:.1%} waiting for data"
@@ -220,6 +228,20 @@ class Training:
         )
         self.position = replace(self.position, epoch=epoch + 1, batch=0, loss_sum=0.0, label_sum=0)
         self._save()
+        ended = EpochEnd(
+            epoch=epoch + 1,
+            epochs=self.epochs,
+            step=self.position.step,
+            loss=loss,
+            learning_rate=self._rate(min(1.0, (epoch + 1) / self.epochs)),
+            validation=MappingProxyType(rates),
+            is_best=self.position.best != best,
+            speech_seconds=seconds,
+            seconds=took,
+            padding=padding,
+            waiting=waited / took,
+        )
+        self.tracking.tell("speechkit_on_epoch_end", epoch=ended)
 
     def _batches(self, epoch: int) -> list[NDArray[np.int64]]:
         """Places of the utterances of each batch, in all processes."""
@@ -237,19 +259,21 @@ class Training:
         shares = [self.processes.share_of(places) for places in batches]
         return [self.train.batch(share) for share in shares if len(share)]
 
-    def _step(self, batches: Sequence[Batch], done: float, metrics: Metrics) -> str:
-        """Learn from some batches at once; gives a word on how it went."""
-        position = self.position
-        rate = self.settings.learning_rate * learning_rate_factor(
-            self.settings.schedule, done, self.settings.warmup
-        )
+    def _rate(self, done: float) -> float:
+        """The learning rate when so much of the training is done."""
+        factor = learning_rate_factor(self.settings.schedule, done, self.settings.warmup)
+        return self.settings.learning_rate * factor
+
+    def _step(self, batches: Sequence[Batch], done: float, metrics: Metrics) -> StepEnd | None:
+        """Learn from some batches at once; gives what was learnt, None where nothing was."""
+        position, rate = self.position, self._rate(done)
         with self._telling_of_memory(batches):
             learnt = self.learner.learn(
                 batches, epoch=position.epoch, step=position.step, rate=rate
             )
         if not learnt.is_finite:
             self._bad_batch(learnt.strange)
-            return "a loss that is not finite"
+            return None
         self.position = replace(
             position,
             step=position.step + 1,
@@ -260,7 +284,9 @@ class Training:
         parts = {name: value / max(1, learnt.labels) for name, value in learnt.sums.items()}
         shown = {"learning_rate": rate, "gradient_norm": learnt.norm}
         metrics.log("train", self.position.step, {"epoch": position.epoch, **parts, **shown})
-        return f"loss {parts['loss']:.3f}"
+        return StepEnd(
+            self.position.step, position.epoch + 1, MappingProxyType(parts), rate, learnt.norm
+        )
 
     @contextmanager
     def _telling_of_memory(self, batches: Sequence[Batch]) -> Iterator[None]:
@@ -293,12 +319,12 @@ class Training:
 
     # ---- validation
 
-    def _validate(self, metrics: Metrics) -> str:
-        assert self.validation is not None
+    def _validate(self, examples: Examples, metrics: Metrics) -> dict[str, float]:
+        """Loss and error rates of the averaged weights, which are kept if they are the best."""
         self.processes.copy_from_the_first(self.recogniser.model.buffers())  # of batch norms
         began = time.monotonic()
         with self.learner.average.applied():
-            found = self.validate(self.validation)
+            found = self.validate(examples)
             best = self.position.best
             rank = (found.wer, found.loss)
             if self.settings.best_by == "loss":
@@ -316,7 +342,7 @@ class Training:
         metrics.log("validation", self.position.step, {"epoch": self.position.epoch + 1, **rates})
         for reference, hypothesis in found.shown:
             self.reporter.say(f"    said    {reference}\n    decoded {hypothesis}")
-        return f"  validation: loss {found.loss:.3f} CER {found.cer:.3f} WER {found.wer:.3f}"
+        return rates
 
     @torch.no_grad()
     def validate(self, examples: Examples) -> Validation:
@@ -486,6 +512,10 @@ class Training:
 
 class _AskedToEndError(Exception):
     """The process was asked to end: there is something to save first."""
+
+
+def _shown(learnt: StepEnd | None) -> str:
+    return f"loss {learnt.losses['loss']:.3f}" if learnt else "a loss that is not finite"
 
 
 def _padded(examples: Examples, places: NDArray[np.int64]) -> float:

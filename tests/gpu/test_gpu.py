@@ -23,6 +23,7 @@ from speechkit.recipe import read_recipe
 from speechkit.recogniser import Blueprint, Recogniser, load_recogniser, load_weights
 from speechkit.reporter import Reporter
 from speechkit.settings import TextSettings, TrainSettings
+from speechkit.tracking import Tracking
 from speechkit.training.augment import Chain
 from speechkit.training.loop import Examples, Training
 from speechkit_augment.spec_augment import SpecAugment, SpecAugmentConfig
@@ -142,6 +143,7 @@ def training(
         folder,
         device,
         QUIET,
+        Tracking((), QUIET),
     )
 
 

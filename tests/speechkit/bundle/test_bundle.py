@@ -19,8 +19,9 @@ from speechkit.cli.bundle_pages import pages
 from speechkit.cli.page import to_terminal
 from speechkit.errors import BundleError, RunError, SpeechkitError
 from speechkit.report import write_report
-from speechkit.scoring.scores import read_scores
+from speechkit.scoring.scores import measured, read_scores
 from speechkit.scoring.systems import read_system
+from speechkit_n2.protocol import N2Protocol, N2ProtocolConfig
 
 DECODED = "decoded/beam/lj.jsonl"
 
@@ -155,11 +156,19 @@ def test_n2s_numbers_are_counted_again(bundle, tmp_path):
     rows = json.loads(files["scores.json"])
     rows[0] |= {"n2_wer": 0.5, "n2_cer": 0.5}
     forged = signed({**files, "scores.json": json.dumps(rows).encode()})
-    (first, *_) = verify(pack(tmp_path / "n2.zip", forged)).rows
+    forged["recipe.toml"] += b'[score]\nprotocol = "n2"\n'
+    forged = signed(forged)
+
+    def measures(settings, lines):
+        assert settings == {"protocol": "n2"}
+        return measured("n2", N2Protocol(N2ProtocolConfig()), lines)
+
+    assert not verify(pack(tmp_path / "n2.zip", forged)).holds  # nothing counts them here
+    (first, *_) = verify(pack(tmp_path / "n2.zip", forged), measures).rows
     assert first.other == ["n2_wer", "n2_cer"]
-    rows[0] |= {"n2_wer": first.again.n2_wer, "n2_cer": first.again.n2_cer}
-    honest = signed({**files, "scores.json": json.dumps(rows).encode()})
-    assert verify(pack(tmp_path / "n2.zip", honest)).holds
+    honest = signed({**forged, "scores.json": json.dumps([first.again.row(), *rows[1:]]).encode()})
+    assert verify(pack(tmp_path / "n2.zip", honest), measures).holds
+    assert CliRunner().invoke(cli.app, ["verify", str(tmp_path / "n2.zip")]).exit_code == 0
 
 
 def test_rows_of_an_earlier_version_hold_by_what_they_have(run, tmp_path):

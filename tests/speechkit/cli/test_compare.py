@@ -2,7 +2,6 @@
 
 import json
 import random
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -45,7 +44,7 @@ def leave(
     for test in tests:
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (folder / "decoded" / decoder / f"{test}.jsonl").write_text(text)
-        rows.append(asdict(score(test, decoder, lines, seconds=160.0, decoding_seconds=1.6)))
+        rows.append(score(test, decoder, lines, seconds=160.0, decoding_seconds=1.6).row())
         stages[f"emit {test}"] = {"inputs": {}, "measured": {"parameters": 1000.0 * dim}}
         made_from = {"decoder": {"use": decoder, "beam": 8}, "lm": None, "tune": None}
         stages[f"decode {decoder} {test}"] = {"inputs": made_from, "measured": {}}

@@ -13,7 +13,6 @@ from speechkit.scoring.edits import (
     align,
     character_edits,
     edits,
-    n2_protocol,
     sclite_edits,
     word_edits,
 )
@@ -153,19 +152,3 @@ def kind(match: tuple[str | None, str | None]) -> str:
     if said == heard:
         return "C"
     return "I" if said is None else "D" if heard is None else "S"
-
-
-def test_n2_counts_as_its_notebook_did():
-    pairs = [("the cat sat", "the cat sat down"), ("a", "a b"), ("да нет", "да")]
-    each = [(jiwer.wer(hyp, ref), jiwer.cer(hyp, ref)) for ref, hyp in pairs]
-    word_rates, character_rates = zip(*each, strict=True)
-    wer, cer = n2_protocol(pairs)
-    assert wer == pytest.approx(sum(word_rates) / 3)
-    assert cer == pytest.approx(sum(character_rates) / 3)
-    assert wer == pytest.approx((1 / 4 + 1 / 2 + 1) / 3)
-
-
-def test_n2_counts_an_empty_hypothesis_as_wholly_wrong():
-    assert n2_protocol([("a b c", ""), ("a", "a")]) == (0.5, 0.5)
-    assert n2_protocol([("", "")]) == (0.0, 0.0)
-    assert n2_protocol([]) == (0.0, 0.0)

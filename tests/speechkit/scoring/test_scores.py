@@ -4,8 +4,16 @@ import json
 
 import pytest
 
+from speechkit import PluginError
 from speechkit.scoring.edits import Edits
-from speechkit.scoring.scores import by_length, by_speaker, read_scores, score, write_scores
+from speechkit.scoring.scores import (
+    by_length,
+    by_speaker,
+    measured,
+    read_scores,
+    score,
+    write_scores,
+)
 
 
 def line(number: int, reference: str, hypothesis: str, **more) -> dict:
@@ -29,13 +37,39 @@ def test_a_row_says_all_about_a_test_set():
     assert row.interval == "speakers"
     assert 0 < row.wer_low < row.wer < row.wer_high
     assert row.real_time_factor == 0.1
-    assert (row.n2_wer, row.n2_cer) == (None, None)
+    assert row.measures == {}
 
 
-def test_n2s_own_numbers_are_given_where_they_are_asked_for():
-    row = score("t", "greedy", LINES, seconds=80.0, decoding_seconds=8.0, protocol="n2")
+def test_the_measures_of_another_protocol_are_keys_of_the_row(tmp_path):
+    def counts(pairs):
+        return {"pairs": len(pairs), "same": sum(one == other for one, other in pairs) / 40}
+
+    measures = measured("mine", counts, LINES)
+    row = score("t", "greedy", LINES, seconds=80.0, decoding_seconds=8.0, measures=measures)
     assert row.wer == 40 / 160
-    assert row.n2_wer == pytest.approx((0 + 1 / 3 + 1 / 4 + 1 / 5 + 2 / 4) / 5)
+    (stored,) = (each.row() for each in write_scores(tmp_path / "s", [row], holds=lambda _: True))
+    assert stored["mine_pairs"] == 40
+    assert stored["mine_same"] == 8 / 40
+    assert "measures" not in stored
+    assert read_scores(tmp_path / "s") == [row]
+    earlier = stored | {"n2_wer": None}  # as rows once had it without that protocol
+    (tmp_path / "s").write_text(json.dumps([earlier]))
+    assert read_scores(tmp_path / "s") == [row]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("mine", {"rate": float("nan")}, "mine_rate is nan, not a finite"),
+        ("mine", {"My rate": 1.0}, "would be `mine_My rate` in"),
+        ("wer", {"low": 1.0}, "would be `wer_low` in"),
+        ("mine", {"rate": "much"}, "ValueError: could not convert"),
+        ("mine", None, "TypeError: "),
+    ],
+)
+def test_what_a_protocol_gives_is_checked(name, given, message):
+    with pytest.raises(PluginError, match=message):
+        measured(name, lambda _: given, LINES)
 
 
 def test_without_speakers_the_interval_is_over_utterances():
@@ -72,7 +106,7 @@ def test_rows_of_earlier_versions_are_read(tmp_path):
         holds=lambda _: True,
     )
     assert read_scores(tmp_path / "scores.json") == rows
-    new = {"ser", "wer_low", "wer_high", "interval", "speakers", "sclite_wer", "n2_wer", "n2_cer"}
+    new = {"ser", "wer_low", "wer_high", "interval", "speakers", "sclite_wer"}
     stored = json.loads((tmp_path / "scores.json").read_text())[0]
     assert new <= stored.keys()
     old = {key: each for key, each in stored.items() if key not in new}

@@ -26,3 +26,9 @@ class Double(CTCModel):
 @hookimpl
 def speechkit_models():
     return [Component("double", Config, Double)]
+
+
+@hookimpl
+def speechkit_on_epoch_end(run, epoch):
+    with (run.folder / "told.txt").open("a") as file:
+        print(epoch.epoch, file=file)
