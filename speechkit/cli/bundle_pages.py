@@ -100,7 +100,14 @@ def _decoders(contents: Contents) -> Iterator[list[str]]:
         model = _table(_at(made_from, "lm", "lm"))
         texts = _at(made_from, "lm", "text")
         files = [each[0] for each in _list(texts) if _is_file(each)]
-        yield [row.decoder, _settings(settings), _settings(model), ", ".join(files)]
+        if _at(made_from, "lm", "train"):
+            files.append("transcripts of train")
+        yield [
+            row.decoder,
+            _settings(settings) or "none",
+            _settings(model) or "none",
+            ", ".join(files),
+        ]
 
 
 def _is_file(stamp: Any) -> bool:  # noqa: ANN401 - JSON that another may have written
@@ -194,7 +201,9 @@ def _text(value: Any) -> str:  # noqa: ANN401 - as above
 
 def _settings(table: dict[str, Any]) -> str:
     """`beam 100; lm_weight 0.8`; what is not set is left out."""
-    said = [f"{key} {_text(value)}" for key, value in table.items() if value not in ("", [], {})]
+    said = [
+        f"{key} {_text(value)}" for key, value in table.items() if value not in (None, "", [], {})
+    ]
     return "; ".join(said)
 
 

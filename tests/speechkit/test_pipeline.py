@@ -16,7 +16,15 @@ import torch
 from rich.console import Console
 from tones import RECIPE, lines, speak, weights
 
-from speechkit import DataError, DeviceError, RecipeError, RunError, SpeechkitError
+from speechkit import (
+    DataError,
+    DeviceError,
+    RecipeError,
+    RunError,
+    SpeechkitError,
+    __version__,
+)
+from speechkit.bundle import write_bundle
 from speechkit.discovery import load_plugins
 from speechkit.errors import TerminatedError
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
@@ -72,6 +80,9 @@ def test_a_run_leaves_what_it_promises_and_a_second_call_does_nothing(house):
     assert kinds.count("epoch") == 3
     assert kinds.count("validation") == 3
     assert list((folder / "tensorboard").iterdir())
+    made_with = json.loads((folder / "environment.json").read_text())
+    assert made_with["plugins"] == {"speechkit": __version__}
+    assert write_bundle(folder, house / "tones.bundle.zip", weights=True).holds
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count("Emissions over time</h3>") == 2
     assert page.count("<audio") == 12

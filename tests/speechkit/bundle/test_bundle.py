@@ -235,12 +235,15 @@ def test_whatever_its_tables_hold_they_are_told(bundle):
 def test_a_decoder_is_told_with_its_language_model(bundle):
     texts = [7, [], [None], ["novels.txt.gz", 100, 1]]
     made_from = {"decoder": {"use": "beam", "revision": 1, "beam": 16, "lm_weight": 0.5}}
-    made_from |= {"weights": {"lm_weight": 0.8}, "lm": {"lm": {"order": 3}, "text": texts}}
+    made_from |= {
+        "weights": {"lm_weight": 0.8},
+        "lm": {"lm": {"order": 3, "x": None}, "text": texts, "train": "a1"},
+    }
     huge = {"measured": {"parameters": 10**400}}
     stages = json.dumps({"decode beam lj": {"inputs": made_from}, "emit lj": huge}).encode()
     files = signed({**files_of(bundle), "stages.json": stages})
     page = " ".join(told(verify(pack(bundle.with_name("odd.zip"), files))).split())
-    assert "beam beam 16; lm_weight 0.8 order 3 novels.txt.gz" in page
+    assert "beam beam 16; lm_weight 0.8 order 3 novels.txt.gz, transcripts of train" in page
 
 
 def call(*arguments) -> object:
