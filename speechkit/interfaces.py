@@ -320,7 +320,7 @@ class EpochEnd:
     epochs         that are planned; a time budget, or patience, can still change it
     step           steps made since training began
     loss           of the training data, nats a label
-    learning_rate  of the last step
+    learning_rate  at its end
     validation     "loss" (nats a label), "wer" and "cer" (fractions) of the validation part;
                    empty where it was not validated after this epoch
     is_best        whether these are the best weights up to now

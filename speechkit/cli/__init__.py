@@ -10,6 +10,7 @@ import typer
 
 from speechkit import __version__
 from speechkit.cli.context import Options, options_of
+from speechkit.cli.culprit import culprit
 from speechkit.cli.ending import TerminationError, ends_tidily
 from speechkit.cli.lazy import LazyGroup
 from speechkit.errors import SpeechkitError, TerminatedError
@@ -54,6 +55,8 @@ class _Root(LazyGroup):
             if options_of(ctx).debug:
                 traceback.print_exc()
             _tell("error", str(error), typer.colors.RED)
+            if plugin := culprit(error):
+                _tell("from", plugin, typer.colors.RED)
             if error.hint:
                 _tell("hint", error.hint, typer.colors.CYAN)
             raise typer.Exit(USAGE) from None
@@ -109,10 +112,11 @@ def main() -> None:
     """Run the command line."""
     try:
         app()
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
-        _tell("error", "this is a defect of speechkit or of a plugin", typer.colors.RED)
-        _tell("hint", "please report it, with the lines above", typer.colors.CYAN)
+        whose = culprit(error) or "speechkit or of a plugin"
+        _tell("error", f"this is a defect of {whose}", typer.colors.RED)
+        _tell("hint", "please report it there, with the lines above", typer.colors.CYAN)
         sys.exit(DEFECT)
 
 

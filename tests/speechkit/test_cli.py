@@ -168,6 +168,57 @@ def test_a_defect_has_a_traceback_and_a_line(monkeypatch, capsys):
     assert "please report it" in error
 
 
+RAISES = """
+from speechkit import Component, Config, DataError, Field, hookimpl
+
+class TextConfig(Config):
+    error: str = "ValueError"
+
+class Text:
+    def __init__(self, config):
+        raise {"ValueError": ValueError, "DataError": DataError}[config.error]("of theirs")
+
+@hookimpl
+def speechkit_corpora():
+    return [Component("theirs", TextConfig, Text)]
+"""
+
+
+@pytest.mark.parametrize("is_installed", [False, True])
+@pytest.mark.parametrize("error", ["ValueError", "DataError"])
+def test_whose_code_raised_is_told(error, is_installed, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "raising_plugin.py"
+    file.write_text(RAISES)
+    shown = f"the plugin {file}"
+    options = ["--plugin", str(file)]
+    if is_installed:
+        info = tmp_path / "raising_dist-3.1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Name: raising-dist\nVersion: 3.1\n")
+        (info / "entry_points.txt").write_text("[speechkit]\nraising = raising_plugin\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        shown, options = "the plugin `raising` of raising-dist 3.1, raising_plugin.py", []
+    recipe = tmp_path / "r.toml"
+    shipped = Path(__file__).parents[2] / "recipes" / "quickstart.toml"
+    text = shipped.read_text().replace(
+        'use = "synthetic"\npart = "train"\nutterances = 1400',
+        (f'use = "theirs"\nerror = "{error}"'),
+    )
+    recipe.write_text(text)
+    monkeypatch.setattr(sys, "argv", ["speechkit", *options, "data", "look", str(recipe)])
+    monkeypatch.setenv("SPEECHKIT_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr().err
+    if error == "DataError":
+        assert ended.value.code == 2
+        assert f"error: of theirs\nfrom: {shown}, line 9" in told
+    else:
+        assert ended.value.code == 1
+        assert f"error: this is a defect of {shown}, line 9" in told
+    sys.modules.pop("raising_plugin", None)
+
+
 @pytest.mark.parametrize("size", [1, 1_000_000])
 def test_a_reader_who_leaves_is_no_error(size):
     code = (
