@@ -193,8 +193,15 @@ class Plugins:
     def _row(self, kind: str, offer: Offer) -> Row:
         row = Row(kind, offer.component.name, offer.distribution, offer.version)
         same = self._by_name[kind, offer.component.name]
-        if len(same) == 1 or _first(same) == (offer,):
+        first = _first(same)
+        if first == (offer,):
             return row
+        if len(first) == 1:
+            error = (
+                f"speechkit itself offers the {_words(kind)} `{row.name}`, and a recipe means that "
+                f'one: this one is `use = "{offer.distribution}:{row.name}"`'
+            )
+            return replace(row, error=error, remedy="ask its author for another name")
         remedy = "name its owner in the recipe, or uninstall the other one"
         return replace(row, error=f"{_twice(same)}; {_write_owner(same)}", remedy=remedy)
 

@@ -115,7 +115,7 @@ def results(house: Path, name: str) -> tuple[dict, list]:
         ("too_new", TOO_NEW, "ImportError: cannot import name 'SomethingNew'", "upgrade"),
         ("worded", "speechkit_api = 'one'\n", "speechkit_api is 'one', not a number", "upgrade"),
         ("raises", RAISES, "OSError: no decoder here", "a defect of raises-dist"),
-        ("doubled", MODEL.replace("NAME", "n2"), "is offered by doubled-dist", "name its owner"),
+        ("doubled", MODEL.replace("NAME", "n2"), "speechkit itself offers the model `n2`", "ask"),
     ],
 )
 def test_what_is_installed_beside_changes_no_other_recipe(house, site, what, source, error, remedy):
@@ -124,7 +124,7 @@ def test_what_is_installed_beside_changes_no_other_recipe(house, site, what, sou
     installed.install(what, source)
     (row,) = [each for each in load_plugins().rows() if each.error]
     assert (row.distribution, row.version) == (f"{what}-dist", "1.0")
-    assert row.error.startswith(("the model `n2` " if what == "doubled" else "") + error)
+    assert row.error.startswith(error)
     assert row.remedy
     assert remedy in row.remedy
     said = run(house, "beside", "train.epochs=1")
@@ -227,6 +227,12 @@ def test_the_plain_name_of_a_part_of_ours_stays_ours_unless_a_file_offers_it(sit
     assert plugins.find("model", "n2").distribution == "speechkit"
     assert plugins.find("model", "speechkit:n2").distribution == "speechkit"
     assert plugins.find("model", "two_dist:n2").plugin == "two"
+    rows = [row for row in plugins.rows() if (row.kind, row.name) == ("model", "n2")]
+    assert [(row.distribution, row.error is None) for row in rows] == [
+        ("speechkit", True),
+        ("two-dist", False),
+    ]
+    assert 'this one is `use = "two-dist:n2"`' in rows[1].error
     file = tmp_path / "mine.py"
     file.write_text(MODEL.replace("NAME", "n2"))
     with pytest.raises(PluginError, match="is offered by") as told:
