@@ -252,10 +252,14 @@ def _prose(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text in a table's cell: one line, in which nothing ends the cell."""
+    """Text in a table's cell: one line, in which nothing ends the cell; code as it is."""
     parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
-    safe = [each if each.startswith("`") else html.escape(each, quote=False) for each in parts]
-    return "".join(safe).replace("|", "\\|").replace("[", "\\[").replace("...", "…")
+    return "".join(each if each.startswith("`") else _plain(each) for each in parts)
+
+
+def _plain(text: str) -> str:
+    text = html.escape(text, quote=False).replace("...", "…")
+    return re.sub(r"([|\[*_])", r"\\\1", text)
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
