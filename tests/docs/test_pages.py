@@ -17,11 +17,12 @@ from speechkit.recipe import find_recipe, read_recipe
 from speechkit.recipe.toml_text import toml_key, toml_value
 from speechkit.testing import check
 
+EXAMPLES = ROOT / "examples"
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "examples").glob("*/README.md")),
+    *sorted(EXAMPLES.glob("*/README.md")),
 ]
 NAMES = {page: page.relative_to(ROOT).as_posix() for page in PAGES}
 PROMPTS = re.compile(r"^\$ ")
@@ -116,8 +117,29 @@ def tables(document, path=()):
             yield f"{'.'.join(map(toml_key, (*path, key)))} = {toml_value(value)}"
 
 
+@pytest.fixture
+def examples(monkeypatch):
+    """The files of the plugins in examples/, as if their packages were installed."""
+    found = [
+        each for each in EXAMPLES.glob("*/speechkit_*/__init__.py") if "broken" not in str(each)
+    ]
+    for each in found:
+        monkeypatch.syspath_prepend(each.parents[1])
+    return found
+
+
+def test_recipes_of_examples_are_right(examples, monkeypatch):
+    for variable in ("CHECKPOINT", "LM_TEXT"):
+        monkeypatch.setenv(variable, "/somewhere")
+    recipes = [*EXAMPLES.glob("*/*.toml"), *EXAMPLES.glob("*/recipes/*.toml")]
+    recipes = [each for each in recipes if each.name != "pyproject.toml"]
+    assert {"conformer.toml", "hf_ctc.toml", "tiny.toml"} <= {each.name for each in recipes}
+    for recipe in recipes:
+        read_recipe(recipe, load_plugins(examples))
+
+
 @every_page
-def test_recipes_are_right(page, quickstart, tmp_path, monkeypatch):
+def test_recipes_are_right(page, quickstart, examples, tmp_path, monkeypatch):
     monkeypatch.setenv("SPEECHKIT_DATA", "/data")
     for block in fenced(page):
         if block.language != "toml" or 'use = "NAME"' in block.text:
@@ -133,7 +155,7 @@ def test_recipes_are_right(page, quickstart, tmp_path, monkeypatch):
         own = [each for each in fenced(page) if each.title.endswith(".py")]
         for each in own:
             (tmp_path / each.title).write_text(each.text)
-        plugins = load_plugins([tmp_path / each.title for each in own])
+        plugins = load_plugins([*examples, *(tmp_path / each.title for each in own)])
         read_recipe(file, plugins)  # raises with every problem
 
 
