@@ -29,21 +29,40 @@ class MaskedConvolution(nn.Conv1d):
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation by the mean and variance of frames within their rows alone."""
+    """Batch normalisation by the mean and variance of frames within their rows alone.
+
+    Those it keeps for eval mode are at first the plain average over the batches so far: torch's
+    begin at 0 and 1, and after ten batches are still a third that.
+    """
 
     mask: Mask
+    num_batches_tracked: Tensor
+    momentum: float
 
     def forward(self, values: Tensor) -> Tensor:
         """(B, C, T) -> (B, C, T)."""
         within = self.mask.frames.squeeze(1).expand(len(values), values.shape[2])
         if not self.training or int(within.sum()) < 2:  # of one frame there is no variance
-            return functional.batch_norm(
-                values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
+            return self._normal(values)
+        self.num_batches_tracked += 1
         frames = values.transpose(1, 2)
         normal = torch.zeros_like(frames)
-        normal[within] = super().forward(frames[within]).to(normal.dtype)
+        newest = max(self.momentum, 1 / int(self.num_batches_tracked))
+        normal[within] = self._normal(frames[within], newest).to(normal.dtype)
         return normal.transpose(1, 2)
+
+    def _normal(self, values: Tensor, newest: float = 0.0) -> Tensor:
+        """(B, C, T) or (B, C) by the statistics kept; by its own, where these gain a share."""
+        return functional.batch_norm(
+            values,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            training=newest > 0,
+            momentum=newest,
+            eps=self.eps,
+        )
 
 
 def masked(conformer: Conformer, mask: Mask) -> Conformer:
