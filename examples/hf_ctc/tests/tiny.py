@@ -15,11 +15,12 @@ def write(folder, *, kind="wav2vec2", norm="layer", letters=ENGLISH, dim=16, bla
 
     names = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM"}
     tokens = [*SPECIAL, *letters]
-    if blank_last:
-        tokens = [*tokens[1:], "<pad>"]
+    if blank_last:  # and under a name that config.json alone tells
+        tokens = [*tokens[1:], "[PAD]"]
+    blank = len(tokens) - 1 if blank_last else 0
     config = getattr(transformers, f"{names[kind]}Config")(
         vocab_size=len(tokens),
-        pad_token_id=tokens.index("<pad>"),
+        pad_token_id=blank,
         hidden_size=16,
         num_hidden_layers=2,
         num_attention_heads=2,
@@ -41,7 +42,7 @@ def write(folder, *, kind="wav2vec2", norm="layer", letters=ENGLISH, dim=16, bla
     model = getattr(transformers, f"{names[kind]}ForCTC")(config)
     model.save_pretrained(folder)
     (folder / "vocab.json").write_text(json.dumps({each: n for n, each in enumerate(tokens)}))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"pad_token": {"content": "<pad>"}}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"unk_token": {"content": "<unk>"}}))
     preprocessor = {"sampling_rate": 16_000, "do_normalize": True}
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
     return folder
