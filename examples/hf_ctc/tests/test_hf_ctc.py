@@ -1,7 +1,11 @@
 """Checkpoints as parts: they hold what speechkit asks, and say what transformers says."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -91,6 +95,38 @@ def test_it_says_what_transformers_says(norm, tmp_path):
         expected = theirs(given).logits[0][:, list(columns)].log_softmax(-1)
         assert len(expected) == frames[row]
         torch.testing.assert_close(log_probs[row, : frames[row]], expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_recipe_decodes_and_scores_it_without_training(folders, tmp_path):
+    changes = (
+        "decoder.use=greedy",
+        "corpus.validation.utterances=3",
+        "corpus.test.unseen.utterances=4",
+    )
+    package = Path(speechkit_hf_ctc.__file__)
+    recipe = package.parents[1] / "recipes" / "hf_ctc.toml"
+    command = [sys.executable, "-m", "speechkit", "--plugin", str(package), "run", str(recipe)]
+    done = subprocess.run(
+        [*command, *(each for change in changes for each in ("--set", change))],
+        cwd=tmp_path,
+        env=os.environ
+        | {
+            "CHECKPOINT": str(folders["features"]),
+            "LM_TEXT": "unread",
+            "SPEECHKIT_CACHE": str(tmp_path / "cache"),
+            "PYTHONPATH": os.pathsep.join([str(package.parents[1]), *filter(None, sys.path)]),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((tmp_path / "runs" / "hf_ctc" / "scores.json").read_text())
+    assert [(row["test"], row["utterances"]) for row in scores] == [
+        ("validation", 3),
+        ("unseen", 4),
+    ]
 
 
 def test_labels_are_written_as_the_alphabet_has_them(folders):
