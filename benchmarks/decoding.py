@@ -47,6 +47,8 @@ TARGETS = {  # times as fast
     "unseen": {"kenlm 100": 30.0, "flashlight 100": 15.0, "flashlight 500": 50.0},
     "sharp": {"kenlm 100": 60.0},
 }
+THRESHOLDS = (8.0, 10.0, 15.0, 20.0, 30.0)  # of flashlight; higher ones are slower
+SLACK = 0.001  # of word error rate
 WEIGHTS = {"lm_weight": (0.1, 1.3), "word_bonus": (-1.0, 5.0), "oov_penalty": (4.0, 24.0)}
 
 
@@ -210,6 +212,18 @@ class Bench:
         if found.edges:
             print(f"{contender.family}: at the edge of what was tuned: {', '.join(found.edges)}")
         return found.best.settings
+
+    def threshold(
+        self, contender: Contender, weights: Mapping[str, float], validation: Part, count: int
+    ) -> float:
+        """The lowest beam threshold that costs flashlight no more than `SLACK` of its best."""
+        some = validation.first(count)
+        rates = {}
+        for threshold in THRESHOLDS:
+            settings = {**contender.settings, **weights, "beam_threshold": threshold}
+            found = texts(self.build(contender.decoder, settings), some.utterances())
+            rates[threshold] = word_edits(list(zip(some.references, found, strict=True))).rate
+        return min(each for each, rate in rates.items() if rate <= min(rates.values()) + SLACK)
 
 
 def texts(decoder: Decoder, utterances: Sequence[Emissions]) -> list[str]:
@@ -387,8 +401,7 @@ def read_part(run: Path, name: str, count: int) -> Part:
     return part.first(count) if count else part
 
 
-def main() -> None:
-    """Read the command line, measure, write."""
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="folder of a run")
     parser.add_argument("--alphabet", help="labels after the blank; the run's model's if not given")
@@ -404,7 +417,12 @@ def main() -> None:
     parser.add_argument("--utterances", type=int, default=0, help="of each part; 0: all")
     parser.add_argument("--tuned", type=int, default=60, help="utterances tuned on")
     parser.add_argument("--output", type=Path, default=Path("decoding.json"))
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read the command line, measure, write."""
+    options = _options()
 
     torch.set_num_threads(1)
     if options.alphabet:
@@ -429,10 +447,18 @@ def main() -> None:
             if each.family not in weights:
                 weights[each.family] = bench.weights(each, validation, options.tuned)
                 print(f"T {temperature:g}  {each.family}: {weights[each.family]}", flush=True)
+        rivals = []
+        for each in chosen:
+            settings = dict(each.settings)
+            if each.decoder == "flashlight":
+                given = weights[each.family]
+                settings["beam_threshold"] = bench.threshold(each, given, validation, options.tuned)
+                print(f"T {temperature:g}  {each.name}: threshold {settings['beam_threshold']:g}")
+            rivals.append(replace(each, settings=settings))
         for kind, parts in groups.items():
             warmer = [part.at(temperature) for part in parts]
             found = measure(
-                bench, chosen, warmer, weights, options, kind=kind, temperature=temperature
+                bench, rivals, warmer, weights, options, kind=kind, temperature=temperature
             )
             draw(
                 found, options.output.with_name(f"{options.output.stem}-{kind}-{temperature:g}.svg")

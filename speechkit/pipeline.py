@@ -72,7 +72,7 @@ _NO_RESULT = {"device", "threads", "keep", "checkpoint_minutes"}
 # Findings of the audit that are told by the stage which does something about them.
 _TOLD_ELSEWHERE = {"unreadable", "lost-characters"}
 # Settings that were not always there: at these values a training is what it was without them.
-_AS_BEFORE = {"accumulate": 1, "minutes": None}
+_AS_BEFORE = {"accumulate": 1, "minutes": None, "same_text": 0}
 _SHOWN = 8  # characters, or utterances, named in a warning
 
 

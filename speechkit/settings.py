@@ -122,6 +122,12 @@ class TrainSettings(Config):
         "random",
         description="random: alike in length, another order each epoch; fixed: the corpus' order",
     )
+    same_text: int = Field(
+        0,
+        ge=0,
+        description="recordings of one transcript in an epoch at most, drawn anew for each: for "
+        "corpora of few sentences read by many, which would be learnt by heart; 0: all",
+    )
     curriculum: list[Lesson] = Field(
         default_factory=list,
         description="the first epochs, on short transcripts: "

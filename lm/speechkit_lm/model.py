@@ -15,7 +15,7 @@ from speechkit import DataError
 from speechkit_lm import storage
 from speechkit_lm.arrays import DTYPES, NgramArrays
 from speechkit_lm.progress import Progress, silent
-from speechkit_lm.text import END, START_ID, UNKNOWN_ID
+from speechkit_lm.text import END, START_ID, UNKNOWN_ID, words_of
 
 Ints = npt.NDArray[Any]
 LN_10 = math.log(10.0)
@@ -236,7 +236,7 @@ class NgramModel:
     def read(self, text: str) -> list[Reading]:
         """How the model reads a sentence: each word, and its end."""
         state, found = self.start(), []
-        for word in [*text.split(), END]:
+        for word in [*words_of(text), END]:
             id_ = self.word_ids.get(word, UNKNOWN_ID)
             length = self._matched(state, id_)
             log_prob, state = self.step(state, id_)
@@ -255,7 +255,7 @@ class NgramModel:
     def score(self, text: str) -> float:
         """Natural logarithm of the probability of a sentence, its end included."""
         state, log_probs = self.start(), []
-        for word in [*text.split(), END]:
+        for word in [*words_of(text), END]:
             log_prob, state = self.step(state, self.word_ids.get(word, UNKNOWN_ID))
             log_probs.append(log_prob)
         return math.fsum(log_probs)

@@ -9,6 +9,7 @@ distinct ones.
 """
 
 import gzip
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -32,8 +33,18 @@ BLOCK_BYTES = 1 << 24
 LINES_AT_ONCE = 1 << 16
 NEWLINE = ord("\n")
 
+_PARTING = "\0\t\n\r "
 _SEPARATORS = np.zeros(256, bool)
-_SEPARATORS[list(b"\0\t\n\r ")] = True
+_SEPARATORS[list(_PARTING.encode())] = True
+
+
+def words_of(sentence: str) -> list[str]:
+    r"""Its words, parted as they are in a text a model is built from.
+
+    >>> words_of("no\u00a0break  here")
+    ['no\xa0break', 'here']
+    """
+    return [word for word in re.split(f"[{_PARTING}]", sentence) if word]
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,25 @@ class N2(CTCModel):
         self.halving = Halving(config.dim) if config.halved else None
         self.norm = nn.LayerNorm(config.dim)
         self.head = nn.Linear(config.dim, num_labels)
+        self._begin()
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        """Weights to begin with: what a layer adds is little beside what it reads.
+
+        PyTorch's own would add ten times what the convolutions give, most of it biases, alike in
+        all frames; training then stays long where it knows no more than how frequent letters are.
+        Modules that add to the stream are scaled by one over the square root of their number
+        (Radford et al., "Language models are unsupervised multitask learners", 2019, 2.3).
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+        self.subsample.project.weight.mul_(math.sqrt(self.config.dim))
+        added = [each.module for each in self.modules() if isinstance(each, Residual)]
+        for each in added:
+            last = each.down if isinstance(each, FeedForward) else each.out
+            last.weight.mul_(len(added) ** -0.5)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, D), (B,) -> (B, ceil(T / 4), V), (B,)."""
@@ -198,6 +217,11 @@ class Halving(nn.Module):
         super().__init__()
         self.joined = nn.Linear(2 * dim, dim)
         self.parted = nn.Linear(dim, 2 * dim)
+        # To begin with, the mean of a pair, and a copy for each of them. Random maps here hold the
+        # training of five hours of speech at a loss of 2.6 a letter for thousands of steps.
+        with torch.no_grad():
+            self.joined.weight.copy_(torch.eye(dim).repeat(1, 2) / 2)
+            self.parted.weight.copy_(torch.eye(dim).repeat(2, 1))
 
     def join(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """(B, T, C), (B, T) true within rows -> (B, ceil(T / 2), C)."""
@@ -241,7 +265,9 @@ class Layer(nn.Module):
 class Residual(nn.Module):
     """x + dropout(module(norm(x)))."""
 
-    def __init__(self, dim: int, module: nn.Module, *, dropout: float) -> None:
+    def __init__(
+        self, dim: int, module: "Attention | Convolution | FeedForward", *, dropout: float
+    ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.module = module

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,13 @@ class Examples:
     def label_counts(self) -> NDArray[np.int64]:
         """(chosen,) how many labels each has."""
         return np.array([len(self.labels[index]) for index in self.chosen], np.int64)
+
+    @cached_property
+    def text_numbers(self) -> NDArray[np.int64]:
+        """(chosen,) a number for each text, the same for the same one."""
+        numbers: dict[str, int] = {}
+        given = [numbers.setdefault(self.texts[index], len(numbers)) for index in self.chosen]
+        return np.array(given, np.int64)
 
     def batch(self, places: NDArray[np.int64]) -> Batch:
         """The utterances at `places` of `chosen`."""

@@ -223,8 +223,14 @@ class Training:
 
     def _batches(self, epoch: int) -> list[NDArray[np.int64]]:
         """Places of the utterances of each batch, in all processes."""
+        train = self.train
         return batches_of(
-            epoch, self.settings, self.train.seconds, self.train.label_counts, seed=self.seed
+            epoch,
+            self.settings,
+            train.seconds,
+            train.label_counts,
+            train.text_numbers,
+            seed=self.seed,
         )
 
     def _steps(self, batches: Sequence[NDArray[np.int64]]) -> list[Sequence[NDArray[np.int64]]]:

@@ -53,6 +53,13 @@ def kenlm_model(trigram):
     return kenlm.Model(str(trigram[2]))
 
 
+def test_words_are_parted_as_in_a_text():
+    model = build(blocks_of_lines(["no\u00a0break here"], name="a text"), order=1)
+    assert set(model.words[3:]) == {"no\u00a0break", "here"}
+    assert [each.word for each in model.read("no\u00a0break here")][:-1] == model.words[3:]
+    assert model.score("no\u00a0break here") > model.score("no break here")
+
+
 def test_a_state_forgets_what_no_longer_matters(trigram):
     model, plain, _ = trigram
     arrays = model.arrays

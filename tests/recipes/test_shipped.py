@@ -73,6 +73,9 @@ def limited(*tests: str) -> list[str]:
             {"validation", "voxforge"},
             marks=needs_data,
         ),
+        pytest.param(
+            "ru_n2", "local", limited("voxforge"), {"validation", "voxforge"}, marks=needs_data
+        ),
         (
             "uk",
             "synthetic",

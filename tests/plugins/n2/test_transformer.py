@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from speechkit_n2.transformer import N2, N2Config
+from speechkit_n2.transformer import N2, Halving, N2Config
 
 SMALL = {"dim": 16, "layers": 2, "heads": 2, "convolution": 5, "subsampling_channels": 4}
 
@@ -78,6 +78,27 @@ def test_what_halved_layers_give_is_added_to_what_they_read():
     features, lengths = torch.randn(1, 40, 12), torch.tensor([40])
     (read, given), _ = net.encode(features, lengths, after=(1, 2))
     assert torch.equal(given, read)
+
+
+def test_to_begin_with_layers_add_little_to_frames_that_differ():
+    net = model(layers=12, halved=(4, 9), dim=64, heads=4)
+    features, lengths = torch.randn(2, 400, 12), torch.tensor([400, 400])
+    with torch.no_grad():
+        after, _ = net.encode(features, lengths, after=tuple(range(1, 13)))
+    for number in (2, 3, 11, 12):
+        before, added = after[number - 2], after[number - 1] - after[number - 2]
+        assert float(added.std()) < 0.2 * float(before.std())
+    for each in after:
+        assert float((each - each.mean(1, keepdim=True)).std()) > 0.6 * float(each.std())
+
+
+def test_halving_begins_with_means_and_copies():
+    halving = Halving(4)
+    hidden = torch.randn(1, 5, 4)
+    joined = halving.join(hidden, torch.ones(1, 5, dtype=torch.bool)) - halving.joined.bias
+    torch.testing.assert_close(joined[:, :2], (hidden[:, 0:4:2] + hidden[:, 1:4:2]) / 2)
+    parted = halving.part(joined, 5) - halving.parted.bias[:4]
+    torch.testing.assert_close(parted[:, 0], joined[:, 0])
 
 
 def test_training_attends_as_evaluation_does():

@@ -11,6 +11,7 @@ from speechkit.training.curriculum import batches_of
 
 LABELS = np.random.default_rng(0).permutation(np.arange(10, 110))
 SECONDS = LABELS / 14
+TEXTS = np.repeat(np.arange(4), [60, 30, 9, 1])[np.random.default_rng(2).permutation(100)]
 SHORT = {"epochs": 2, "max_labels": 40, "batch_seconds": 6.0}
 LONGER = {"epochs": 1, "max_labels": 80}
 
@@ -18,7 +19,7 @@ LONGER = {"epochs": 1, "max_labels": 80}
 def taken(epoch: int, **settings: object) -> list[list[int]]:
     """Indices of the batches of an epoch."""
     train = TrainSettings(epochs=9, batch_seconds=30.0, **settings)
-    return [each.tolist() for each in batches_of(epoch, train, SECONDS, LABELS, seed=1)]
+    return [each.tolist() for each in batches_of(epoch, train, SECONDS, LABELS, TEXTS, seed=1)]
 
 
 def all_of(batches: list[list[int]]) -> set[int]:
@@ -44,6 +45,20 @@ def test_a_batch_has_no_more_utterances_than_it_may():
     assert all_of(batches) == set(range(100))
     assert {len(each) for each in batches} <= {1, 2, 3}
     assert len(batches) < len(taken(0, batch_utterances=2))
+
+
+def test_of_each_text_an_epoch_takes_so_many_other_ones_each_time():
+    epochs = [all_of(taken(epoch, same_text=5)) for epoch in range(150)]
+    for each in epochs:
+        assert np.bincount(TEXTS[list(each)]).tolist() == [5, 5, 5, 1]
+    assert set.union(*epochs) == set(range(100))
+    assert all_of(taken(3, same_text=60)) == set(range(100))
+    assert taken(3, same_text=5) == taken(3, same_text=5)
+    fixed = list(chain.from_iterable(taken(0, same_text=5, order="fixed")))
+    assert fixed == sorted(epochs[0])
+    short = taken(0, same_text=5, curriculum=[SHORT])
+    assert LABELS[list(all_of(short))].max() <= 40
+    assert np.bincount(TEXTS[list(all_of(short))]).max() == 5
 
 
 def test_a_fixed_order_is_that_of_the_corpus_every_epoch():
