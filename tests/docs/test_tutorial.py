@@ -63,6 +63,7 @@ def as_shown(shown: str, output: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # many short programs: slow on a busy machine
 def test_as_it_stands(environment, tmp_path):
     work = tmp_path / "work"
     work.mkdir()
