@@ -99,6 +99,17 @@ def test_nothing_of_the_site_is_fetched_from_elsewhere(site):
     assert [each for each in site.rglob("*.css") if "url(http" in each.read_text()] == []
 
 
+def test_pages_show_the_files_they_name(site):
+    named = re.compile(r'^--8<-- "(.+)"$', re.M)
+    shown = {page: named.findall(page.read_text()) for page in (ROOT / "docs").rglob("*.md")}
+    assert sum(map(len, shown.values())) >= 2
+    for page, files in shown.items():
+        for file in files:
+            [name, *_] = re.findall(r"^class (\w+)", (ROOT / file).read_text(), re.M)
+            built = site / page.relative_to(ROOT / "docs").with_suffix(".html")
+            assert name in built.read_text(), f"{page.name}: {file}"
+
+
 @pytest.mark.skipif(not installed(), reason="no chromium or google-chrome is installed")
 def test_pages_open_as_files(site, tmp_path):
     with Browser(tmp_path) as browser:
