@@ -14,7 +14,7 @@ from speechkit_conformer.masking import Mask, masked
 
 
 class ConformerConfig(Config):
-    """Settings of `conformer`; the defaults are the paper's small one, with 10 M parameters."""
+    """Settings of `conformer`; by default as large as the paper's small one: 8 M parameters."""
 
     size: int = Field(144, gt=0, description="of a frame between layers")
     layers: int = Field(16, gt=0, description="one above the other")
