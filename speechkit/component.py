@@ -43,6 +43,14 @@ class Config(BaseModel):
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True
     )
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether a model with these settings comes with its weights, and needs no training.
+
+        A recipe may then do without [corpus.train]: it decodes and scores.
+        """
+        return False
+
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
     folder = (info.context or {}).get("folder", Path())

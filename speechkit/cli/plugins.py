@@ -1,25 +1,21 @@
 """`speechkit plugins`: the parts that recipes can ask for, and what is wrong with any."""
 
 import json
-import typing
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated
 
 import typer
-from pydantic_core import to_jsonable_python
 
 from speechkit.cli import COMMANDS
 from speechkit.cli.context import plugins_of
 from speechkit.cli.lazy import plugin_commands
-from speechkit.component import Config
+from speechkit.cli.settings_table import settings_of
 from speechkit.discovery import ENGINE_SETTINGS, PLUGIN, RECIPE, TRACKER, Offer, Row
 from speechkit.errors import PluginError
 from speechkit.hookspecs import KINDS
 from speechkit.near import near
-from speechkit.recipe.toml_text import toml_value
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check and begin plugins.")
 
@@ -80,8 +76,8 @@ def show(
     """Show the settings of one part: type, default, limits, meaning."""
     offer = plugins_of(context).find(kind, name)
     component = offer.component
-    settings = list(_settings(component.config))
-    engine = list(_settings(ENGINE_SETTINGS[kind])) if kind in ENGINE_SETTINGS else []
+    settings = list(settings_of(component.config))
+    engine = list(settings_of(ENGINE_SETTINGS[kind])) if kind in ENGINE_SETTINGS else []
     if as_json:
         shown = {
             "kind": kind,
@@ -150,82 +146,6 @@ def new(
     from speechkit.cli.new_plugin import new_plugin  # noqa: PLC0415 - torch comes with it
 
     new_plugin(context, folder, kind)
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """A key of a component's table."""
-
-    name: str
-    type: str
-    required: bool
-    default: Any
-    constraints: str
-    description: str
-
-    def cells(self) -> tuple[str, ...]:
-        if self.required:
-            default = "required"
-        else:
-            default = "none" if self.default is None else toml_value(self.default)
-        return self.name, self.type, default, self.constraints, self.description
-
-
-def _settings(config: type[Config]) -> Iterator[_Setting]:
-    for name, field in config.model_fields.items():
-        default = None
-        if not field.is_required():
-            default = to_jsonable_python(
-                field.get_default(call_default_factory=True, validated_data={}), fallback=str
-            )
-        limits = ", ".join(limit for each in field.metadata for limit in _limits(each))
-        yield _Setting(
-            name=name,
-            type=_type(field.annotation),
-            required=field.is_required(),
-            default=default,
-            constraints=limits,
-            description=field.description or "",
-        )
-
-
-_SIGNS = {
-    "gt": "> {}",
-    "ge": ">= {}",
-    "lt": "< {}",
-    "le": "<= {}",
-    "multiple_of": "a multiple of {}",
-    "min_length": "at least {} long",
-    "max_length": "at most {} long",
-    "pattern": "matches {}",
-}
-
-
-def _limits(metadata: object) -> Iterator[str]:
-    for name, text in _SIGNS.items():
-        limit = getattr(metadata, name, None)
-        if limit is not None:
-            yield text.format(limit)
-
-
-def _type(annotation: Any) -> str:  # noqa: ANN401 - any type
-    """A type as a reader of recipes knows it.
-
-    >>> _type(tuple[int, float]), _type(str | None), _type(Literal["a", "b"])
-    ('tuple[int, float]', 'str or none', '"a" or "b"')
-    """
-    arguments = typing.get_args(annotation)
-    origin = typing.get_origin(annotation)
-    if origin is Annotated:
-        return _type(arguments[0])
-    if origin is Literal:
-        return " or ".join(map(toml_value, arguments))
-    if origin in {Union, UnionType}:
-        return " or ".join(map(_type, arguments))
-    if arguments:
-        return f"{origin.__name__}[{', '.join(map(_type, arguments))}]"
-    special = {NoneType: "none", Ellipsis: "..."}
-    return special.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
 
 def _summary(offer: Offer) -> str:

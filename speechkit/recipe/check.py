@@ -120,7 +120,7 @@ class Checking:
         validation_decoder = None
         if train and (train_corpus or "decoder" in train.model_fields_set):
             validation_decoder = self._validation_decoder(root, train.decoder, decoders)
-        self._purpose(root)
+        self._purpose(root, is_trained=model is not None and model.config.is_trained)
         if not (settings and data and text and train and features and features_settings and units):
             return None
         if not (units and model and model_settings and lm_settings and decoder and tune and score):
@@ -150,7 +150,7 @@ class Checking:
             validation_decoder=validation_decoder,
         )
 
-    def _purpose(self, root: Node) -> None:
+    def _purpose(self, root: Node, *, is_trained: bool) -> None:
         """A recipe trains, or has a trained model to score."""
         corpus = root.table.get("corpus", Node({}, root.place))
         known = set(CORPORA)
@@ -158,7 +158,8 @@ class Checking:
             return
         model = root.table.get("model", Node({}, root.place))
         engine = ENGINE_SETTINGS["model"].model_fields
-        if "start_from" not in model.table and not is_misspelt("start_from", model, engine):
+        starts = "start_from" in model.table or is_misspelt("start_from", model, engine)
+        if not (starts or is_trained):
             message = "neither a [corpus.train] to train on nor a trained model"
             hint = "add [corpus.train], or start_from = RUN to [model]"
             self.tell(Problem(corpus.place, message, hint, is_gap=True))

@@ -196,6 +196,14 @@ def test_a_recipe_without_training_starts_from_a_model(write, toys):
     assert recipe.model_settings.start_from.name == "one"
 
 
+def test_a_model_that_comes_trained_needs_no_training(write, toys):
+    text = SMALL.replace("[corpus.train]", "[corpus.test.one]").replace('"linear"', '"other"')
+    assert len(blocks_of(write(text), toys)) == 1
+    recipe = read_recipe(write(text + "size = 7\n"), toys)
+    assert recipe.train_corpus is None
+    assert recipe.model_settings.start_from is None
+
+
 def test_a_recipe_has_something_to_do(write, toys):
     text = re.sub(r"\[corpus.train\](.*\n){2}", "", SMALL) + 'start_from = "runs/one"\n'
     (block,) = blocks_of(write(text.replace("path =", "#")), toys)

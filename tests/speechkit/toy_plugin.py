@@ -57,6 +57,10 @@ class LinearConfig(Config):
 class OtherModelConfig(Config):
     size: int = 1
 
+    @property
+    def is_trained(self) -> bool:
+        return self.size == 7
+
 
 class BeamConfig(Config):
     beam: int = Field(100, gt=0)
