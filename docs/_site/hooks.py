@@ -3,6 +3,7 @@
 `nav` may name a folder ("decisions/"): all pages in it that no other entry names.
 """
 
+import posixpath
 import re
 from pathlib import Path
 from typing import Any
@@ -38,23 +39,25 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     }
     for place, source in (FILES | examples).items():
         text = (ROOT / source).read_text(encoding="utf-8")
-        files.append(File.generated(config, place, content=relinked(text, place)))
+        files.append(File.generated(config, place, content=relinked(text, place, source)))
     for place, text in pages().items():
         files.append(File.generated(config, place, content=text))
     return files
 
 
-def relinked(text: str, place: str) -> str:
+def relinked(text: str, place: str, source: str) -> str:
     """A file of the repository as the page at `place`: links between files lead to their pages.
 
-    >>> relinked("[scores](docs/explanation/scores.md), [ours](examples/third_party)", "index.md")
-    '[scores](explanation/scores.md), [ours](examples/third_party.md)'
+    >>> relinked("[scores](docs/explanation/scores.md)", "index.md", "README.md")
+    '[scores](explanation/scores.md)'
+    >>> relinked("[ours](../third_party)", "examples/tracker.md", "examples/tracker/README.md")
+    '[ours](../examples/third_party.md)'
     """
     up = "../" * place.count("/")
 
     def page(found: re.Match[str]) -> str:
-        target = _EXAMPLE.sub(r"examples/\1.md", found["place"]).removeprefix("docs/")
-        return f"]({up}{target})"
+        file = posixpath.normpath(posixpath.join(posixpath.dirname(source), found["place"]))
+        return f"]({up}{_EXAMPLE.sub(r'examples/\1.md', file).removeprefix('docs/')})"
 
     return _LINK.sub(page, text)
 

@@ -31,8 +31,13 @@ TABLES = {
     "model": "[model]",
     "decoder": "[decoder]",
     "language_model": "[lm]",
+    "text_rule": "[text]",
+    "score_protocol": "[score]",
 }
 """Kind of part -> where a recipe asks for it."""
+
+KEYS = {"text_rule": 'rules = ["NAME"]', "score_protocol": 'protocol = "NAME"'}
+"""And how, where it is not by `use`."""
 
 _ENGINE = (
     settings.RecipeSettings,
@@ -98,7 +103,8 @@ def _title(kind: str) -> str:
 def _asked_for(kind: str) -> str:
     said = []
     if kind in TABLES:
-        said.append(f'A recipe asks for one so:\n\n```toml\n{TABLES[kind]}\nuse = "NAME"\n```')
+        key = KEYS.get(kind, 'use = "NAME"')
+        said.append(f"A recipe asks for one so:\n\n```toml\n{TABLES[kind]}\n{key}\n```")
     if kind in SCAFFOLDS:
         said.append(
             f"Begin one of your own, and try it:\n\n```sh\nspeechkit plugins new my-part "

@@ -64,6 +64,8 @@ def unknown(words):
                 return word
             if not options[name].is_flag and "=" not in word and words:
                 words.pop(0)
+        elif isinstance(command, TyperGroup) and word.isupper():
+            return None  # a name the reader puts there
         elif isinstance(command, TyperGroup):
             context = typer.Context(command, obj=Options(()))
             try:
