@@ -57,7 +57,8 @@ def relinked(text: str, place: str, source: str) -> str:
 
     def page(found: re.Match[str]) -> str:
         file = posixpath.normpath(posixpath.join(posixpath.dirname(source), found["place"]))
-        return f"]({up}{_EXAMPLE.sub(r'examples/\1.md', file).removeprefix('docs/')})"
+        target = _EXAMPLE.sub(r"examples/\1.md", file).removeprefix("docs/")
+        return f"]({up}{target})"
 
     return _LINK.sub(page, text)
 
