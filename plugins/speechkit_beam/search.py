@@ -136,7 +136,8 @@ def _either(summed: bool, one: float, other: float) -> float:  # noqa: FBT001 - 
 
 
 @inlined
-def _probability(row: Array, label: int) -> float:
+def probability(row: Array, label: int) -> float:
+    """Of a label in a frame."""
     return max(float(row[label]), _FLOOR)
 
 
@@ -147,8 +148,8 @@ def _wait(row: Array, settings: Settings, beam: Records, now: Records) -> None:
     for at in range(now.kept):
         hyp = beam[at]
         total = _either(settings.summed, hyp.blank, hyp.label)
-        hyp.label *= _probability(row, hyp.last)
-        hyp.blank = total * _probability(row, BLANK)
+        hyp.label *= probability(row, hyp.last)
+        hyp.blank = total * probability(row, BLANK)
         best = max(best, _either(settings.summed, hyp.blank, hyp.label))
     for at in range(now.kept):
         beam[at].blank /= best
@@ -175,8 +176,8 @@ def _stay(row: Array, settings: Settings, beam: Records, now: Records, work: Wor
         total = _either(settings.summed, hyp.blank, hyp.label)
         # Between words, another boundary after a blank parts the same words.
         label = total if hyp.place == ROOT and hyp.last != BLANK else hyp.label
-        hyp.blank = total * _probability(row, BLANK)
-        hyp.label = label * _probability(row, hyp.last)
+        hyp.blank = total * probability(row, BLANK)
+        hyp.label = label * probability(row, hyp.last)
         total = _either(settings.summed, hyp.blank, hyp.label)
         hyp.best = total
         hyp.added = KEPT
@@ -217,7 +218,7 @@ def _extend_word(
         gain = (source.blank if label == source.last else total) * prob
         if gain * source.reach < tally.cutoff:
             continue
-        place = _walk(source.place, label, labels, nodes)
+        place = walked(source.place, label, labels, nodes)
         _add(source.entry, label, gain, place, source.state, settings, nodes, trace, work)
 
 
@@ -244,7 +245,7 @@ def _end_word(
             if source.end_factor < 0:
                 if gain * _most_at_end(source.place, settings, nodes) < tally.cutoff:
                     continue
-                factor, after = _end(source.place, state, settings, nodes, lm)
+                factor, after = word_end(source.place, state, settings, nodes, lm)
                 source.end_factor = factor
                 source.end_state = after
                 # The candidate that is this hypothesis unextended need not ask again.
@@ -254,12 +255,12 @@ def _end_word(
             state = source.end_state
         elif label == labels.boundary:
             continue  # the hypothesis stays what it is: see `_stay`
-        place = _walk(ROOT, label, labels, nodes)
+        place = walked(ROOT, label, labels, nodes)
         _add(source.entry, label, gain, place, state, settings, nodes, trace, work)
 
 
 @inlined
-def _walk(place: int, label: int, labels: Labels, nodes: Records) -> int:
+def walked(place: int, label: int, labels: Labels, nodes: Records) -> int:
     """Where a label's characters lead to."""
     for at in range(labels.first[label], labels.first[label + 1]):
         code = labels.characters[at]
@@ -296,7 +297,7 @@ def _most_at_end(place: int, settings: Settings, nodes: Records) -> float:
 
 
 @inlined
-def _end(
+def word_end(
     place: int, state: int, settings: Settings, nodes: Records, lm: Array
 ) -> tuple[float, int]:
     """What the end of a word brings, and the state after it."""
@@ -608,7 +609,7 @@ def finish(
         state = hyp.state
         whole[at] = True
         if hyp.place != ROOT:
-            factor, after = _end(hyp.place, state, settings, nodes, lm)
+            factor, after = word_end(hyp.place, state, settings, nodes, lm)
             if factor > 0:
                 score += math.log(factor)
                 state = after

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechkit import DataError, Hypothesis, Vocabulary, Word
+from speechkit_beam.alternatives import aligned, judged
 from speechkit_beam.backtrace import compact, read_words
 from speechkit_beam.compiling import first_call
 from speechkit_beam.lexicon import PARTED, alphabet_of, lexicon_of
@@ -51,6 +52,7 @@ class SearchState:
     trace     (A,) how they came about
     progress  (1,) where the search stands
     loudest   most probable label of each frame, piece by piece
+    probs     probabilities of the labels, piece by piece, where alternatives are aligned with them
     times     start of each frame, piece by piece, where frames were dropped
     """
 
@@ -59,6 +61,7 @@ class SearchState:
     progress: Records
     frame_shift_seconds: float
     loudest: list[NDArray[np.int32]] = field(default_factory=list)
+    probs: list[NDArray[np.float32]] = field(default_factory=list)
     times: list[NDArray[np.float32]] = field(default_factory=list)
 
 
@@ -107,6 +110,8 @@ class Search:
             summed=config.scores == "summed",
             lattice=config.nbest > 1,
         )
+        # Summed scores of alternatives are estimates: what was merged is not known by its labels.
+        self._aligns = self._settings.lattice and not self._settings.summed
         self._spare: SimpleQueue[Work] = SimpleQueue()
 
     def begin(self, frame_shift_seconds: float) -> SearchState:
@@ -166,6 +171,8 @@ class Search:
                 _make_room(state)
         self._spare.put(work)
         state.loudest.append(probs.argmax(axis=1).astype(np.int32))
+        if self._aligns:
+            state.probs.append(probs)
         if times is not None:
             state.times.append(times)
 
@@ -188,17 +195,35 @@ class Search:
             Candidate(float(scores[at]), int(state.beam["entry"][at]), bool(whole[at]))
             for at in (order if self._nbest > 1 else order[:1])
         ]
-        found: dict[str, Hypothesis] = {}
+        probs = np.concatenate(state.probs) if state.probs else np.zeros((0, 1), np.float32)
+        found: dict[str, tuple[Hypothesis, bool]] = {}
         # Other histories of a hypothesis often spell the same text.
-        for score, path, is_whole in itertools.islice(
-            best_paths(state.trace, starts, len(loudest), self._nbest),
-            self._nbest * _TRIES if self._nbest > 1 else 1,
+        for number, (promised, path, is_whole) in enumerate(
+            itertools.islice(
+                best_paths(state.trace, starts, len(loudest), self._nbest),
+                self._nbest * _TRIES if self._nbest > 1 else 1,
+            )
         ):
+            score = promised
+            if self._aligns and number:  # the first has nothing better to have been merged into
+                score = min(score, self._worth(state.trace[path[::-1]], probs))
             made = self._hypothesis(state, path, loudest, score, whole=is_whole)
-            found.setdefault(made.text, made)
+            if made.text not in found or found[made.text][0].score < score:
+                found[made.text] = made, is_whole
             if len(found) == self._nbest:
                 break
-        return list(found.values())
+        in_order = sorted(found.values(), key=lambda each: (not each[1], -each[0].score))
+        return [hypothesis for hypothesis, _ in in_order]
+
+    def _worth(self, entries: Records, probs: NDArray[np.float32]) -> float:
+        """The score of the best path through (T, V) that has the labels of some entries."""
+        written = np.ascontiguousarray(entries["label"])
+        frames = np.ascontiguousarray(entries["frame"])
+        paths = np.empty((2, len(written) + 1))
+        acoustic = aligned(probs, written, frames, self._labels, paths)
+        return acoustic + judged(
+            written, self._start, self._settings, self._labels, self._nodes, self._lm
+        )
 
     def _hypothesis(
         self,

@@ -329,17 +329,27 @@ def test_n_best_lists_are_in_order_and_hold_the_best(
     assert found[0].score == pytest.approx(best[0], abs=1e-4)
 
 
-def test_n_best_scores_are_mostly_those_of_the_best_way_to_say_it(lm: NgramModel) -> None:
-    # Not always: a text that was merged into a better one is told from its like by when it came
-    # together, not by whether a blank was last.
-    config = BeamConfig(nbest=6, scores="viterbi", lm_weight=0.0, word_bonus=0.0, **WIDE)
-    decoder = Beam(config, vocabulary=LETTERS, language_model=lm)
+@pytest.mark.parametrize("pieces", [False, True])
+@pytest.mark.parametrize("weight", [0.0, 0.7])
+def test_n_best_scores_are_those_of_the_best_way_to_say_it(
+    lm: NgramModel, weight: float, pieces: bool
+) -> None:
+    # Mostly: what was merged before a frame in which it would have been kept apart is not found.
+    of = PIECES if pieces else LETTERS
+    common = {"lm_weight": weight, "word_bonus": 0.7, "oov_penalty": 2.0}
+    config = BeamConfig(nbest=6, scores="viterbi", **common, **WIDE)
+    decoder = Beam(config, vocabulary=of, language_model=lm)
     short = []
-    for seed in range(60):
-        log_probs = random_emissions(seed, 5, 4)
-        every = texts_of(log_probs, LETTERS, max)
-        short += [every[each.text] - each.score for each in decode(decoder, log_probs)]
-    assert np.mean(np.abs(short) < 1e-4) > 0.97
+    for seed in range(40):
+        log_probs = random_emissions(seed, 5, len(of))
+        every = texts_of(log_probs, of, max)
+        for each in decode(decoder, log_probs):
+            best = every[each.text] + 0.7 * len(each.words)
+            if weight:
+                best = with_lm(each.text, every[each.text], lm, config)
+            short.append(best - each.score)
+    assert min(short) > -1e-4
+    assert np.mean(np.array(short) < 1e-4) > 0.97
 
 
 def test_bonuses_too_large_to_reckon_with_are_refused() -> None:
