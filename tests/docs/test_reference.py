@@ -105,7 +105,7 @@ def test_pages_show_the_files_they_name(site):
     assert sum(map(len, shown.values())) >= 2
     for page, files in shown.items():
         for file in files:
-            [name, *_] = re.findall(r"^class (\w+)", (ROOT / file).read_text(), re.M)
+            [name, *_] = re.findall(r"^(?:class|def) (\w+)", (ROOT / file).read_text(), re.M)
             built = site / page.relative_to(ROOT / "docs").with_suffix(".html")
             assert name in built.read_text(), f"{page.name}: {file}"
 
