@@ -234,7 +234,7 @@ def load_plugins(
     """
     found = _Found()
     installed = sorted(entry_points(group=GROUP), key=lambda each: (each.name, _owner(each)))
-    plugins = [_Plugin(each.name, *_owner(each)) for each in installed]
+    plugins = [_Plugin(each.name, *_owner(each), each.module) for each in installed]
     left_out = {each: _meant(each, plugins) for each in disabled}
     for plugin, entry_point in zip(plugins, installed, strict=True):
         named = [each for each, meant in left_out.items() if plugin in meant]
@@ -291,6 +291,7 @@ class _Plugin:
     name: str
     distribution: str
     version: str
+    module: str = ""  # which its entry point names
 
     def load(self, module: Callable[[], Any], found: _Found) -> None:
         """Add what it offers to what was found, and what is wrong with it."""
@@ -349,17 +350,31 @@ class _Plugin:
             found.broken.append(self._defect(RECIPE, self.name, error))
 
     def _defect(self, kind: str, name: str, cause: str | BaseException) -> Row:
-        remedy = f"a defect of {self.distribution}; `speechkit --debug plugins list` shows where"
+        again = "" if self.version else f" --plugin {self.distribution}"
+        remedy = (
+            f"a defect of {self.distribution}; `speechkit --debug{again} plugins list` shows where"
+        )
         if isinstance(cause, BaseException):
             _log.debug("plugin %s of %s", self.name, self.distribution, exc_info=cause)
             if isinstance(cause, ImportError):
-                remedy = f"install what {self.distribution} needs, or uninstall it"
-                if (cause.name or "").partition(".")[0] == GROUP:
-                    remedy = f"it was written for another speechkit: {_upgrade(self.distribution)}"
+                remedy = f"install what {self.distribution} needs"
+                remedy += ", or uninstall it" if self.version else ""
+                if cause.name and f"{self.module}.".startswith(f"{cause.name}."):
+                    remedy = (
+                        f'its entry point `{self.name} = "{self.module}"` names a module that '
+                        f"is not there: correct it in {self.distribution}, and install that again"
+                    )
+                elif (cause.name or "").partition(".")[0] == GROUP:
+                    remedy = f"it was written for another speechkit: {self._upgrade()}"
             cause = f"{type(cause).__name__}: {cause}"
         elif "the plugin interface" in cause:
-            remedy = _upgrade(self.distribution)
+            remedy = self._upgrade()
         return Row(kind, name, self.distribution, self.version, cause, remedy)
+
+    def _upgrade(self) -> str:
+        if not self.version:  # a file: pip knows nothing of it
+            return f"change the file, or upgrade speechkit, whose interface is {API_VERSION}"
+        return f"upgrade the older of the two: pip install --upgrade {self.distribution} speechkit"
 
 
 def _outdated(stated: object) -> str:
@@ -373,10 +388,6 @@ def _outdated(stated: object) -> str:
         f"was written for version {stated} of the plugin interface, which is {age} than this "
         f"speechkit's, {API_VERSION}"
     )
-
-
-def _upgrade(distribution: str) -> str:
-    return f"upgrade the older of the two: pip install --upgrade {distribution} speechkit"
 
 
 def _meant(name: str, plugins: Sequence[_Plugin]) -> list[_Plugin]:

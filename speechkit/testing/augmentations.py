@@ -52,6 +52,9 @@ def is_an_augmentation(subject: Subject) -> str:
     given = augment(values, lengths, _draws(range(4)))
     if not isinstance(given, tuple) or len(given) != 3:
         raise Unmet(f"it gives a {type(given).__name__}, not (values, lengths, sources)")
+    for name, each in zip(("values", "lengths", "sources"), given, strict=True):
+        if not isinstance(each, Tensor):
+            raise Unmet(f"its {name} are a {type(each).__name__}, not a tensor")
     found, sizes, sources = given
     if found.dim() != values.dim() or found.shape[2:] != values.shape[2:]:
         raise Unmet(f"{tuple(values.shape)} becomes {tuple(found.shape)}")

@@ -90,7 +90,10 @@ def ids_are_unique(subject: Subject) -> str:
     return f"{len(ids)} different ids"
 
 
-@CHECKS.add("an order of files as the disk gives it (sort them), a set, or a shuffle")
+@CHECKS.add(
+    "an order of files as the disk gives it (sort them), a set, a shuffle, or random numbers "
+    "without a seed of their own"
+)
 def the_same_order_every_time(subject: Subject) -> str:
     """Build it twice, and read each twice: the same rows in the same order."""
     first, second = subject.build(), subject.build()
@@ -99,17 +102,21 @@ def the_same_order_every_time(subject: Subject) -> str:
         if len(again) != len(rows):
             raise Unmet(f"{said}, it has {len(again)} rows, not {len(rows)}: is it an iterator?")
         for number, (one, other) in enumerate(zip(rows, again, strict=True)):
-            if _content(one) != _content(other):
-                raise Unmet(
-                    f"{said}, row {number} is {other['id']!r}, not {one['id']!r}, or another"
-                )
+            before, now = _content(one), _content(other)
+            if others := [name for name in before if now[name] != before[name]]:
+                shown = [
+                    f"its {name} {now[name]!r:.40}, not {before[name]!r:.40}" for name in others
+                ]
+                raise Unmet(f"{said}, row {number} is another: {'; '.join(shown)}")
     return f"{len(rows)} rows are the same"
 
 
-def _content(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _content(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be the same each time a row is read."""
     audio = row.get("audio") or {}
     data = (audio.get("bytes"), audio.get("path")) if isinstance(audio, Mapping) else None
-    return row["id"], row["text"], row.get("speaker"), row.get("duration_seconds"), data
+    columns = ("id", "text", "speaker", "duration_seconds")
+    return {name: row.get(name) for name in columns} | {"audio": data}
 
 
 @CHECKS.add("datasets.Audio() in place of datasets.Audio(decode=False), or arrays in the rows")

@@ -88,6 +88,20 @@ def probabilities_sum_to_one(subject: Subject) -> str:
     return f"1 at each of {len(sums)} frames"
 
 
+# Before the checks that compare two calls: noise would fail those, too, for another reason.
+@CHECKS.add("dropout or noise that does not ask `self.training`, or functional.dropout without it")
+@torch.no_grad()
+def the_same_twice_in_eval_mode(subject: Subject) -> str:
+    """Call it twice with the same batch in eval mode."""
+    model = _model(subject).eval()
+    batch = rows.padded(_rows(model))
+    first, second = model(*batch), model(*batch)
+    if why := rows.difference(second[0], first[0]):
+        raise Unmet(f"the second call gives something else: {why}")
+    leaves_generators(lambda: model(*batch))
+    return "the same, and no random number drawn"
+
+
 @CHECKS.add(
     "attention, normalisation or a recurrent layer that runs over padding: mask it by the lengths"
 )
@@ -178,19 +192,6 @@ def whole_row_is_read(subject: Subject) -> str:
         if float((after[0, inside] - before[0, inside]).abs().max()) < 1e-6:
             raise Unmet(f"the {said} {model.subsampling} frames of {12 * unit} change nothing")
     return "the first and the last frames count"
-
-
-@CHECKS.add("dropout or noise that does not ask `self.training`, or functional.dropout without it")
-@torch.no_grad()
-def the_same_twice_in_eval_mode(subject: Subject) -> str:
-    """Call it twice with the same batch in eval mode."""
-    model = _model(subject).eval()
-    batch = rows.padded(_rows(model))
-    first, second = model(*batch), model(*batch)
-    if why := rows.difference(second[0], first[0]):
-        raise Unmet(f"the second call gives something else: {why}")
-    leaves_generators(lambda: model(*batch))
-    return "the same, and no random number drawn"
 
 
 @CHECKS.add("a call of torch.manual_seed, random.seed or numpy.random.seed in the part")

@@ -80,6 +80,20 @@ def test_an_entry_point_without_distribution(monkeypatch, tmp_path):
     assert load_plugins().rows() == (Row("model", "one", "?", "?"),)
 
 
+@pytest.mark.parametrize(
+    ("named", "theirs"), [("gone", True), ("pack.gone", True), ("pack.needs", False)]
+)
+def test_an_entry_point_to_a_module_that_is_not_there(monkeypatch, tmp_path, named, theirs):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "pack").mkdir()
+    write(tmp_path / "pack", "", "__init__.py")
+    write(tmp_path / "pack", "import not_installed\n", "needs.py")
+    entry = importlib.metadata.EntryPoint("x", named, "speechkit")
+    monkeypatch.setattr(discovery, "entry_points", lambda group: [entry])
+    (row,) = load_plugins().rows()
+    assert (f'`x = "{named}"` names a module that is not there' in row.remedy) == theirs
+
+
 def test_a_plugin_that_does_not_import_is_a_row(installed):
     installed(bad="import not_installed\n", worse="import sys; sys.exit(3)\n", gone=None)
     installed(good=MODEL.format(name="one"))
@@ -267,6 +281,25 @@ def test_a_file_that_does_not_load_is_an_error(no_entry_points, tmp_path, source
     (row,) = load_plugins([file], lenient=True).rows()
     assert (row.kind, row.name, row.distribution) == (PLUGIN, "mine", str(file))
     assert cause in row.error
+
+
+@pytest.mark.parametrize(
+    ("source", "remedy"),
+    [
+        (
+            "def f(:\n",
+            "a defect of FILE; `speechkit --debug --plugin FILE plugins list` shows where",
+        ),
+        ("import not_installed\n", "install what FILE needs"),
+        ("speechkit_api = 99\n", "change the file, or upgrade speechkit, whose interface is 1"),
+    ],
+)
+def test_a_remedy_for_a_file_works_with_a_file(no_entry_points, tmp_path, source, remedy):
+    file = tmp_path / "mine.py"
+    file.write_text(source)
+    with pytest.raises(PluginError) as caught:
+        load_plugins([file])
+    assert caught.value.hint == remedy.replace("FILE", str(file))
 
 
 def test_a_folder_is_no_plugin_file(no_entry_points, tmp_path):

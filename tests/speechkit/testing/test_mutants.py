@@ -8,7 +8,7 @@ from speechkit.testing import check, checks_of
 from speechkit.testing.subject import Subject
 
 from . import right
-from .wrong import WRONG
+from .wrong import WRONG, DropoutInEval, GivesNoSources, said_otherwise
 
 USES = {"decoder": frozenset({"language_model"})}
 AT_IMPORT = {
@@ -100,3 +100,23 @@ def test_a_plugin_that_only_defines_does_nothing_at_import(tmp_path):
     [wanted] = [each for each in checks_of("units") if each.name == "nothing_happens_at_import"]
     result = wanted(Subject(quiet, "units"))
     assert result.outcome == "passed", result.saw
+
+
+def test_noise_in_eval_mode_is_told_first_as_noise():
+    results = check(component("model", DropoutInEval, right.RIGHT["model"][1]), "model")
+    failed = [each for each in results if each.outcome == "failed"]
+    assert len(failed) > 1
+    assert failed[0].check == "the_same_twice_in_eval_mode"
+    assert "self.training" in failed[0].cause
+
+
+def first_failure(kind, build):
+    results = check(component(kind, build, right.RIGHT[kind][1]), kind)
+    return next(each for each in results if each.outcome == "failed").saw
+
+
+def test_what_is_missing_or_another_is_named():
+    assert (
+        first_failure("augmentation", GivesNoSources) == "its sources are a NoneType, not a tensor"
+    )
+    assert "row 0 is another: its text '" in first_failure("corpus", said_otherwise)

@@ -585,6 +585,12 @@ class ForgetsSources(right.Louder):
         return super().__call__(values, lengths, draws)[:2]
 
 
+@found_by("is_an_augmentation", "augmentation")
+class GivesNoSources(right.Louder):
+    def __call__(self, values, lengths, draws):
+        return *super().__call__(values, lengths, draws)[:2], None
+
+
 @found_by("same_streams_give_the_same", "augmentation")
 class DrawsFromNumpy(right.Louder):
     def drawn(self, draws):
@@ -784,6 +790,12 @@ def by_chance(config):
     rows = list(right.rows_of())
     secrets.SystemRandom().shuffle(rows)
     return right.table(rows)
+
+
+@found_by("the_same_order_every_time", "corpus")
+def said_otherwise(config):
+    said = secrets.token_hex(4)
+    return right.table([each | {"text": f"{each['text']} {said}"} for each in right.rows_of()])
 
 
 @found_by("the_same_order_every_time", "corpus")
