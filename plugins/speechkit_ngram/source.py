@@ -136,7 +136,7 @@ def _of_handle(language_model: LanguageModel) -> Source:
     words, file = getattr(language_model, "words", None), path()
     if words is not None:
         return Source(file, _usual(words), file)
-    return Source(file, binary_words(file), file)
+    return _of_file(file)
 
 
 def _of_file(path: Path) -> Source:

@@ -43,6 +43,7 @@ def test_words_are_those_of_the_model_however_it_comes(lm: NgramModel, tmp_path:
     packed.write_bytes(gzip.compress(lm.arpa_path().read_bytes()))
     sources = [
         source(lm),
+        source(SimpleNamespace(kenlm_path=lm.arpa_path)),
         source(lm_file=lm.arpa_path()),
         source(lm_file=packed),
         source(lm_file=lm.folder),
