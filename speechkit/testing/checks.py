@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from speechkit.processwide import kept
 from speechkit.testing.subject import Subject
 
 Outcome = Literal["passed", "failed", "skipped"]
@@ -117,9 +118,8 @@ class Checks(list[Check]):
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """Global generators are seeded within, and as they were afterwards; warnings are not told."""
-    before, numpy_before = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(), warnings.catch_warnings():
+    """Global generators are seeded within, warnings are not told; all is as it was afterwards."""
+    with kept(), torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(_SEED)
         np.random.seed(_SEED)
@@ -130,8 +130,6 @@ def _apart() -> Iterator[None]:
             yield
         finally:
             logging.disable(logged)
-            random.setstate(before)
-            np.random.set_state(numpy_before)
 
 
 def _place(error: BaseException, subject: Subject) -> str:

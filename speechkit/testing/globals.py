@@ -1,4 +1,4 @@
-"""The random generators that all of a process shares: a part leaves them alone."""
+"""What all of a process shares, such as random generators: a part leaves it alone."""
 
 import random
 from collections.abc import Callable
@@ -6,16 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from speechkit.processwide import COMPUTING, generators, kept
 from speechkit.testing.checks import Unmet
-
-
-def _states() -> dict[str, object]:
-    numpy_state = np.random.get_state(legacy=False)
-    return {
-        "torch": torch.get_rng_state().numpy().tobytes(),
-        "numpy.random": repr(numpy_state),
-        "random": random.getstate(),
-    }
 
 
 def _seeded(seed: int) -> None:
@@ -25,16 +17,15 @@ def _seeded(seed: int) -> None:
 
 
 def leaves_generators(run: Callable[[], object]) -> None:
-    """Run it and see that it neither draws from a global generator nor seeds one.
+    """Run it and see that it neither draws from a global generator nor seeds one, nor sets a flag.
 
     Raises:
         Unmet: it does.
     """
-    before = _states()
-    run()
-    after = _states()
-    if used := [name for name in before if before[name] != after[name]]:
-        raise Unmet(f"the global generator of {' and '.join(used)} is another than before")
+    with kept(COMPUTING) as changes:
+        run()
+    if changes:
+        raise Unmet(f"it changes what all code shares: {', '.join(changes)}")
 
 
 def seeds_nothing(run: Callable[[], object]) -> None:
@@ -47,6 +38,6 @@ def seeds_nothing(run: Callable[[], object]) -> None:
     for seed in (1, 2):
         _seeded(seed)
         run()
-        ends.append(_states())
+        ends.append({state.name: state.value() for state in generators()})
     if same := [name for name in ends[0] if ends[0][name] == ends[1][name]]:
-        raise Unmet(f"it seeds the global generator of {' and '.join(same)}")
+        raise Unmet(f"it seeds {' and '.join(same)}")

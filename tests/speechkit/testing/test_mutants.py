@@ -14,7 +14,7 @@ USES = {"decoder": frozenset({"language_model"})}
 AT_IMPORT = {
     "prints": "print('hello')",
     "writes the file": "open('left.txt', 'w').close()",
-    "seeds torch": "torch.manual_seed(1)",
+    "changes the global generator of torch": "torch.manual_seed(1)",
     "changes torch's number of threads": "torch.set_num_threads(torch.get_num_threads() + 1)",
     "makes the Linear `layer`": "layer = torch.nn.Linear(2, 2)",
     "starts the program": "import subprocess; subprocess.run(['true'])",
