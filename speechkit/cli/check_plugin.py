@@ -21,7 +21,7 @@ _COLOURS = {
     "skipped": typer.colors.YELLOW,
 }
 _PART, _CHECK = 20, 34  # columns
-_UNCHECKED = ("download", "text_rule", "score_protocol")  # kinds that have no checks
+_UNCHECKED = ("download",)  # kinds that have no checks
 
 
 def check_plugin(
