@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import Any
 
 _LONGEST = 80  # characters of a value in a message
+_FEW_DRAWS = 1000  # of 32 bits
 _CATEGORIES = ("LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC", "LC_TIME")
 _BACKENDS = (
     *("cudnn.enabled", "cudnn.benchmark", "cudnn.deterministic", "cudnn.allow_tf32"),
@@ -46,12 +47,14 @@ class State:
     read          gives it, as what can be compared
     write         puts back what `read` gave
     is_generator  of random numbers: its value says nothing to a reader
+    is_small      whether a change, from what to what, is put back without a word
     """
 
     name: str
     read: Callable[[], Any]
     write: Callable[[Any], object]
     is_generator: bool = False
+    is_small: Callable[[Any, Any], bool] = lambda was, now: False  # noqa: ARG005 - none is
 
     def value(self) -> object:
         """What it is now. PyTorch raises where its old and its new flags contradict each other."""
@@ -113,6 +116,8 @@ def _put_back(noted: Iterable[tuple[State, object]]) -> list[str]:
                 state.write(was)
     said = []
     for state, was, now in changed:
+        if state.is_small(was, now):
+            continue
         left = " (which cannot be undone)" if state.value() != was else ""
         said += [f"{each}{left}" for each in _differences(state, was, now)]
     return said
@@ -194,7 +199,11 @@ def _of_python() -> Iterator[State]:
 
 def _of_random() -> Iterator[State]:
     yield State(
-        "the global generator of random", random.getstate, random.setstate, is_generator=True
+        "the global generator of random",
+        random.getstate,
+        random.setstate,
+        is_generator=True,
+        is_small=_is_drawn_from,
     )
 
 
@@ -304,6 +313,20 @@ STATES: Mapping[str, Callable[[], Iterator[State]]] = {
 
 COMPUTING = ("torch", "numpy", "random")
 """The modules whose state numbers depend on; what is of others, libraries change for themselves."""
+
+
+def _is_drawn_from(was: Any, now: Any) -> bool:  # noqa: ANN401 - states of a generator
+    """Whether a few draws lead from one state to the other: libraries do so when imported.
+
+    Rich is one. Nothing depends on it; to seed the generator is another thing.
+    """
+    copy = random.Random()  # noqa: S311 - no secret
+    copy.setstate(was)
+    for _ in range(_FEW_DRAWS):
+        copy.getrandbits(32)
+        if copy.getstate() == now:
+            return True
+    return False
 
 
 def _write_environment(was: Mapping[str, str]) -> None:

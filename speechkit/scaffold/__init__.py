@@ -1,7 +1,7 @@
 """Begins a plugin: a distribution that installs and works at once, from the templates beside it.
 
-In a template `${package}`, `${part}`, `${distribution}`, `${Class}`, `${kind}`, `${hook}` and
-`${asked}` are replaced.
+In a template `${package}`, `${part}`, `${distribution}`, `${Class}`, `${kind}`, `${called}`,
+`${hook}` and `${asked}` are replaced.
 """
 
 import keyword
@@ -78,6 +78,7 @@ def write_plugin(folder: Path, kind: str) -> list[Path]:
         "distribution": package.replace("_", "-"),
         "Class": "".join(each.capitalize() for each in part.split("_")),
         "kind": kind,
+        "called": kind.replace("_", " "),
         "hook": HOOKS[kind],
         "asked": asked_for(kind, part),
     }

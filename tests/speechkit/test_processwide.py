@@ -1,6 +1,7 @@
 """What a plugin changes of its process while it is loaded: it is put back, and told."""
 
 import os
+import random
 import subprocess
 import sys
 import warnings
@@ -118,6 +119,9 @@ def test_what_a_hook_or_a_plugin_that_fails_changes_is_undone(plugin):
 def test_a_plugin_that_only_defines_is_not_told(plugin, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     own = "warnings.filterwarnings('ignore', module='mine')"
+    drawn = random.getstate()
+    assert plugin("random.random(), random.shuffle(list(range(40)))").meddling == ()
+    assert random.getstate() == drawn  # put back, without a word
     with warnings.catch_warnings():
         assert plugin(f"sys.path.append('/theirs')\n{own}").meddling == ()
         # What hides nothing of others', and what is about its own warnings, is its own affair.
