@@ -342,8 +342,8 @@ class _Plugin:
         """The row of one that changed what all code shares."""
         error = f"loading it changed what all code shares; it was put back: {', '.join(changes)}"
         remedy = (
-            f"a defect of {self.distribution}: what a part needs set is set where that is built or "
-            "called, in its constructor or forward, not at import"
+            f"a defect of {self.distribution}: a part that needs this sets it in its constructor "
+            "or forward, for as long as that runs, and not at import"
         )
         return Row(PLUGIN, self.name, self.distribution, self.version, error, remedy)
 

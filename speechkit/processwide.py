@@ -75,10 +75,9 @@ def kept(modules: Collection[str] | None = None) -> Iterator[list[str]]:
         modules: whose state it is about: keys of `STATES`. None: all of them.
 
     >>> with kept() as changes:
-    ...     os.environ["OMP_NUM_THREADS"] = "640"
-    ...     del os.environ["OMP_NUM_THREADS"]
+    ...     os.environ["OMP_DYNAMIC"] = "TRUE"
     >>> changes
-    []
+    ["the environment variable OMP_DYNAMIC from nothing to 'TRUE'"]
     """
     noted: list[tuple[State, object]] = []
     changes: list[str] = []

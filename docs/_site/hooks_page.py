@@ -49,7 +49,7 @@ my_plugin = "my_package"
   global random generators, environment variables, the working directory, `sys.path`, filters of
   everybody's warnings, the locale, signal handlers: what a plugin changes of these while it is
   loaded is put back, and is a row of `speechkit plugins list` that says what it was. A part sets
-  what it needs in its constructor, or where it is called.
+  what it needs in its constructor or forward, for as long as that runs.
 - `speechkit --disable-plugin NAME …` leaves a plugin, or all of a distribution's, out of one
   command.
 - A function may leave out arguments that it does not need.

@@ -140,7 +140,7 @@ def results(house: Path, name: str) -> tuple[dict, list]:
             "meddling",
             MEDDLES,
             "loading it changed what all code shares; it was put back: torch's default dtype from ",
-            "a defect of meddling-dist: what a part needs set is set where that is built or called",
+            "a defect of meddling-dist: a part that needs this sets it in its constructor",
         ),
     ],
 )

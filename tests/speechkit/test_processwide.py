@@ -99,7 +99,7 @@ def test_each_change_is_undone_and_told(plugin, tmp_path, statement):
     assert row.error.startswith("loading it changed what all code shares; it was put back: ")
     assert CHANGES[statement] in row.error
     assert "cannot be undone" not in row.error
-    assert "in its constructor or forward, not at import" in row.remedy
+    assert "in its constructor or forward, for as long as that runs" in row.remedy
     assert plugins.find("model", "mine")  # it can be used
 
 

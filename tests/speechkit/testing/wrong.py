@@ -37,6 +37,13 @@ class GivesOneThing(right.Net):
         return super().forward(features, lengths)[0]
 
 
+@found_by("is_a_model", "model")
+class SetsAFlagForAll(right.Net):
+    def finished(self, scores):
+        torch.set_float32_matmul_precision("medium")
+        return super().finished(scores)
+
+
 @found_by("probabilities_sum_to_one", "model")
 class GivesProbabilities(right.Net):
     def finished(self, scores):
