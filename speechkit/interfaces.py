@@ -271,9 +271,9 @@ class ScoreProtocol(Protocol):
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> Mapping[str, float]:
         """(reference, hypothesis) of every utterance of a test -> measures by name.
 
-        Texts are under the text rules, and may be empty. The measures are finite numbers, by the
-        same names for every test; what counts errors is 0 where there are none. `{"wer": 0.1}` of
-        the protocol `n2` is `n2_wer` in scores.json.
+        Texts are under the text rules, and may be empty; the order of the pairs is no matter. The
+        measures are finite numbers, by the same names for every test; what counts errors is 0
+        where there are none. `{"wer": 0.1}` of the protocol `n2` is `n2_wer` in scores.json.
         """
 
 

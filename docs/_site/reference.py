@@ -148,7 +148,8 @@ def _held(kind: str) -> Iterator[str]:
 
 
 def _ours(names: Sequence[str]) -> str:
-    return f"## Ours\n\n{' · '.join(f'[`{name}`](#{name})' for name in names)}"
+    links = " · ".join(f"[`{name}`](#{name})" for name in names)
+    return f"## Ours\n\n{links or 'None: they come with plugins.'}"
 
 
 def _part(kind: str, name: str) -> str:

@@ -142,7 +142,7 @@ def without_errors_there_are_none(subject: Subject) -> str:
 
 
 @CHECKS.add(
-    "a loop that ends early, or a mean of means; where the order is meant to matter, skip it"
+    "a loop that ends early, or a running mean; where the order is meant to matter, skip it"
 )
 def the_order_of_pairs_is_no_matter(subject: Subject) -> str:
     """Score the same utterances in their order, backwards, and the last five first."""
