@@ -28,6 +28,7 @@ def speechkit_models():
     {in_hook}
     return [Component("mine", Config, object)]
 """
+ONCE = next(each for each in sys.path if sys.path.count(each) == 1)
 CHANGES = {
     "torch.set_default_dtype(torch.float64)": "torch's default dtype from torch.float32 to "
     "torch.float64",
@@ -63,7 +64,7 @@ CHANGES = {
     "os.environ.pop('PATH')": "the environment variable PATH from ",
     "os.chdir('/')": "the working directory from ",
     "sys.path.insert(0, '/nowhere')": "sys.path ('/nowhere' added)",
-    "sys.path.remove(sys.path[-1])": f"sys.path ({sys.path[-1]!r} removed)",
+    f"sys.path.remove({ONCE!r})": f"sys.path ({ONCE!r} removed)",
     "sys.path.reverse()": "sys.path (another order)",
     "warnings.simplefilter('error')": "the warnings' filters ('error Warning' added)",
     "locale.setlocale(locale.LC_NUMERIC, 'C.UTF-8')": "the locale's LC_NUMERIC from 'C' to ",
