@@ -46,7 +46,7 @@ def _about(facts: Facts) -> Iterator[list[str]]:
     yield ["size", f"{facts.parameters:,} parameters in {facts.precision}; {facts.bytes:,} bytes"]
     yield ["parts", ", ".join(f"{kind} {use}" for kind, use in facts.parts.items())]
     yield ["decoder", facts.decoder]
-    yield ["writes", facts.alphabet]
+    yield ["writes", facts.alphabet.strip()]
     yield ["hears", f"{facts.sample_rate:,} Hz; other rates are resampled"]
     yield ["frames", f"{1 / facts.frame_shift_seconds:.4g} a second"]
     yield ["made by", facts.command]
@@ -77,7 +77,7 @@ def _learnt(facts: Facts) -> Iterator[list[str]]:
     if learnt.epochs is not None:
         took = "" if learnt.seconds is None else f" in {learnt.seconds / 60:,.0f} minutes"
         threads = f", threads: {learnt.threads}" if learnt.threads else ""
-        yield ["training", f"{learnt.epochs} epochs{took}; {learnt.device}{threads}"]
+        yield ["time", f"{learnt.epochs} epochs{took}; {learnt.device}{threads}"]
     yield ["seed", str(learnt.seed)]
     yield ["speechkit", learnt.speechkit]
 
