@@ -113,21 +113,18 @@ def _listed(models: "list[InstalledModel]") -> "Iterator[Block]":
 
     rows = []
     for each in models:
-        owner = f"{each.distribution} {each.version}".strip()
         if (facts := each.facts) is None:
-            rows.append([each.name, "", owner, "", "cannot be used", "", "", "", ""])
             continue
-        size = [f"{facts.parameters / 1e6:.2f} M", f"{facts.bytes / 1e6:.1f} MB"]
-        about = [each.name, facts.language, owner, facts.licence]
+        about = [each.name, facts.language, f"{facts.bytes / 1e6:.1f} MB"]
         for result in facts.best():
             chance = interval(result.wer_low, result.wer_high)
-            rows.append([*about, result.test, f"{result.wer:.4f}", chance, *size])
-            about, size = ["", "", "", ""], ["", ""]
-    headings = ["name", "language", "owner", "licence", "test", "WER", "95 %", "parameters", "size"]
-    yield Table(headings, rows, texts=5)
+            rows.append([*about, result.test, f"{result.wer:.4f}", chance])
+            about = ["", "", ""]
+    yield Table(["name", "language", "size", "test", "WER", "95 %"], rows, texts=4)
     for each in models:
-        if each.error:
-            yield Paragraph(f"{each.name}: {each.error}")
+        owner = f"{each.distribution} {each.version}".strip()
+        what = f"licence: {each.facts.licence}" if each.facts else f"cannot be used: {each.error}"
+        yield Paragraph(f"{each.name} of {owner}; {what}")
 
 
 def _row_for_scripts(model: "InstalledModel") -> dict[str, object]:
@@ -157,5 +154,5 @@ def _console() -> "Console":
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 160  # a pipe has no width, and rows must not be cut
+        console.width = 120  # a pipe has no width, and rows must not be cut
     return console

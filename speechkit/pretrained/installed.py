@@ -55,10 +55,10 @@ def find_model(given: str, root: Path) -> Path:
         return root / given
     names = {each.name for each in installed}
     names |= {str(each.parent) for each in root.glob(f"*/{WEIGHTS}")}
-    told = near(given, names) or "no model is installed, and no run is in runs/"
+    told = near(given, names) or "there is none, and no run in runs/"
     raise ModelError(
         f"--model {given}: no folder or file, and no model is called so",
-        hint=f"{told}; `speechkit models` lists those installed",
+        hint=f"`speechkit models` lists those installed; {told}",
     )
 
 

@@ -76,7 +76,7 @@ class Run:
         return float(sum(each.get("seconds") or speech / each["speed"] for each in epochs))
 
     def part(self, name: str) -> Mapping[str, Any]:
-        """"utterances", "seconds" and "speakers" that the audit counted in a corpus, if it did."""
+        """What the audit counted in a corpus, if it did: "utterances", "seconds", "speakers"."""
         found: Mapping[str, Any] = ((self.audit or {}).get("parts") or {}).get(name) or {}
         return found
 

@@ -231,7 +231,12 @@ def test_models_are_listed_with_their_owners_and_what_is_wrong(model, ship, monk
     assert "has version 2 of the format, this speechkit reads up to 1" in found["other"].error
     code, out, _ = call("models")
     assert (code, out) == call("models", "list")[:2]
-    for said in ("tone-hearer", "their-models 1.0", LICENCE, "unseen", "0.1 MB", "cannot be used"):
+    for said in (
+        "tone-hearer of their-models 1.0; licence: " + LICENCE,
+        "unseen",
+        "0.1 MB",
+        "cannot be used",
+    ):
         assert said in out, said
     rows = {each["name"]: each for each in json.loads(call("models", "list", "--json")[1])}
     assert rows["tone-hearer"]["wer"].keys() == {"validation", "unseen"}
