@@ -1,7 +1,10 @@
 """A run to a model for others, and back to text."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -241,6 +244,27 @@ def test_models_are_listed_with_their_owners_and_what_is_wrong(model, ship, monk
     rows = {each["name"]: each for each in json.loads(call("models", "list", "--json")[1])}
     assert rows["tone-hearer"]["wer"].keys() == {"validation", "unseen"}
     assert rows["other"]["error"]
+
+
+def test_listing_imports_neither_torch_nor_the_packages(model, ship):
+    site = ship("their-models", tone_hearer=model).parent
+    code = (
+        "import sys; sys.argv = ['speechkit', 'models']\n"
+        "from speechkit.cli import main\n"
+        "try: main()\n"
+        "finally: print([name for name in ('torch', 'matplotlib', 'datasets', 'their_models_files')"
+        " if name in sys.modules], file=sys.stderr)"
+    )
+    paths = os.pathsep.join([str(site), *filter(None, sys.path)])
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    assert "tone-hearer" in ended.stdout
+    assert ended.stderr == "[]\n"
 
 
 def test_an_entry_point_to_nothing_is_a_row(tmp_path, ship, monkeypatch):
