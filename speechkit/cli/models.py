@@ -120,7 +120,8 @@ def _listed(models: "list[InstalledModel]") -> "Iterator[Block]":
             chance = interval(result.wer_low, result.wer_high)
             rows.append([*about, result.test, f"{result.wer:.4f}", chance])
             about = ["", "", ""]
-    yield Table(["name", "language", "size", "test", "WER", "95 %"], rows, texts=4)
+    if rows:
+        yield Table(["name", "language", "size", "test", "WER", "95 %"], rows, texts=4)
     for each in models:
         owner = f"{each.distribution} {each.version}".strip()
         what = f"licence: {each.facts.licence}" if each.facts else f"cannot be used: {each.error}"

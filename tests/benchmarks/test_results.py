@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from report_runs import leave_two
 from typer.testing import CliRunner
 
 from speechkit import cli
 from speechkit.discovery import load_plugins
 from speechkit.recipe import find_recipe, read_recipe
+from speechkit.report.read import read_run
 from speechkit.scoring.scores import read_scores
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -107,6 +109,22 @@ def test_a_system_is_carried_out_told_and_repeated(results, given, tmp_path, cap
     assert results.main(["--table", "table.toml", "--read"]) == 0
     assert len(given) == calls
     assert "recipe.seed" not in capsys.readouterr().out
+
+
+def test_each_row_is_of_its_decoder(results, tmp_path, monkeypatch):
+    monkeypatch.setattr("speechkit.scoring.uncertainty.RESAMPLES", 99)
+    run = read_run(leave_two(tmp_path))
+    system = results.System("two", "r", decoders=("beam", "greedy", "kenlm"))
+    left = results.Left(system, None, run)
+    found = [(decoder, score.test, score.wer) for decoder, score in left.rows()]
+    rates = {(row.decoder, row.test): row.wer for row in run.scores}
+    assert rates["beam", "lj"] < rates["greedy", "lj"]
+    assert found == [
+        (*key, rates[key]) for key in (("beam", "lj"), ("greedy", "lj"), ("greedy", "тест"))
+    ]
+    tables = [each for each in results.page([left]) if isinstance(each, results.Table)]
+    assert [row[4] for row in tables[1].rows] == [f"{wer:.4f}" for *_, wer in found]
+    assert tables[2].rows == [["мой run", "", "", "0.5000", "0.5000", "0.5000"]]
 
 
 def test_what_fails_is_told(results, given, tmp_path, capsys):
