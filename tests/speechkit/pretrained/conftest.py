@@ -6,25 +6,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
-from tones import RECIPE, furnish
+from tone_model import LICENCE, WITH_LM, quiet
+from tones import furnish
 
 from speechkit.discovery import load_plugins
 from speechkit.pipeline import Pipeline
 from speechkit.pretrained.making import make
 from speechkit.recipe import read_recipe
-from speechkit.reporter import Reporter
-
-WITH_LM = (
-    RECIPE.replace('name = "tones"', 'name = "tones"\ndescription = "Hears <tones> | and no words"')
-    + '[lm]\nuse = "ngram"\norder = 2\n[decoder]\nuse = "kenlm"\nprocesses = 1\n'
-    + "[tune]\nsettings = 4\nutterances = 6\n"
-)
-LICENCE = "model: Apache-2.0; tones: public domain"
 
 
-def quiet() -> Reporter:
-    return Reporter(Console(quiet=True))
+@pytest.fixture(autouse=True)
+def denormals():
+    """Runs and transcribers flush them in their process, which here is the tests'."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="package")
@@ -55,7 +50,6 @@ def home(tmp_path_factory):
             notes=["It is for *tests*."],
             overrides=["lm.prune=1e-7"],
         )
-    torch.set_flush_denormal(False)
     return folder
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from tone_model import LICENCE, quiet
 from typer.testing import CliRunner
 
-from conftest import LICENCE, quiet
 from speechkit import cli
 from speechkit.discovery import load_plugins
 from speechkit.errors import ModelError, RunError
