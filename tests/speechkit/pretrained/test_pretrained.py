@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from tone_model import LICENCE, quiet
 from typer.testing import CliRunner
 
@@ -123,6 +125,17 @@ def test_weights_are_float32_when_they_compute(home, model):
         assert torch.allclose(one, other, atol=float(one.abs().max()) / 100), name
     sizes = [(each / "model.safetensors").stat().st_size for each in (home / "runs/tones", model)]
     assert sizes[1] < 0.6 * sizes[0]
+
+
+def test_whole_numbers_without_their_scale_are_told(model):
+    file = model / "model.safetensors"
+    with safe_open(file, framework="pt") as opened:
+        metadata = opened.metadata()
+    tensors = load_file(file)
+    lost = next(name for name in tensors if name.endswith(":scale"))
+    save_file({name: each for name, each in tensors.items() if name != lost}, file, metadata)
+    with pytest.raises(RunError, match=f"is damaged: it has no '{lost}'"):
+        load_recogniser(file, load_plugins())
 
 
 def test_the_card_says_what_must_be_known(model):
