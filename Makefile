@@ -14,7 +14,7 @@ lint:
 	ruff check . && ruff format --check . && lint-imports && \
 	mypy -p speechkit -p speechkit_augment -p speechkit_beam -p speechkit_bilstm -p speechkit_corpora \
 	  -p speechkit_features -p speechkit_greedy -p speechkit_lm -p speechkit_n2 \
-	  -p speechkit_ngram -p speechkit_units
+	  -p speechkit_ngram -p speechkit_pretrained -p speechkit_units
 
 docs:
 	python -m pip install -e '.[docs]' && NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict

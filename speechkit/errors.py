@@ -39,3 +39,7 @@ class DeviceError(SpeechkitError):
 
 class BundleError(SpeechkitError):
     """A file that is no bundle, or one that is damaged or made to do harm."""
+
+
+class ModelError(SpeechkitError):
+    """A pretrained model that is not there, damaged, or of a newer speechkit."""

@@ -23,6 +23,7 @@ from speechkit.data.files import written_whole
 from speechkit.discovery import Plugins
 from speechkit.errors import DataError, PluginError, RunError
 from speechkit.interfaces import AcousticModel, Emissions, FeatureExtractor, Units
+from speechkit.packing import Precision, packed, unpacked
 from speechkit.settings import FeaturesSettings, TextSettings
 
 _FORMAT = "speechkit model 1"
@@ -181,6 +182,11 @@ class Recogniser(nn.Module):
         with written_whole(place) as beside:
             save_file(tensors, beside, metadata={"speechkit": blueprint})
 
+    def packed(self, precision: Precision) -> dict[str, Tensor]:
+        """Its weights in fewer bits, for `save`."""
+        parameters = {name for name, _ in self.named_parameters(remove_duplicate=False)}
+        return packed(self.state_dict(), parameters, precision)
+
 
 def load_recogniser(place: Path, plugins: Plugins) -> Recogniser:
     """Read a model file, or the one in a run's folder.
@@ -239,12 +245,15 @@ def check_same(blueprint: Blueprint, file: Path, *, whole: bool) -> None:
 
 
 def load_weights(recogniser: Recogniser, file: Path) -> None:
-    """Put a file's weights into `recogniser`.
+    """Put a file's weights, packed or not, into `recogniser`.
 
     Raises:
         RunError: the file is damaged, or its weights are of another shape.
     """
-    weights = read_tensors(file)
+    try:
+        weights = unpacked(read_tensors(file))
+    except KeyError as error:
+        raise RunError(f"{file}: is damaged: it has no {error}") from None
     own = recogniser.state_dict()
     lacking, extra = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     other = [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]

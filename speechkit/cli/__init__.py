@@ -25,6 +25,7 @@ COMMANDS = {
     "tune": ("speechkit.cli.tune:tune", "Search a decoder's weights again; train nothing."),
     "transcribe": ("speechkit.cli.transcribe:transcribe", "Write what is said in a recording."),
     "mic": ("speechkit.cli.mic:mic", "Write what is said into the microphone."),
+    "models": ("speechkit.cli.models:app", "List, show and make trained models."),
     "report": ("speechkit.cli.report:report", "Write a run's report.html again."),
     "compare": ("speechkit.cli.compare:compare", "Set runs or decoders side by side, and test."),
     "bundle": ("speechkit.cli.bundle:bundle", "Put a run into one file, for others."),

@@ -17,7 +17,7 @@ def listen(
     model: str,
     seconds_limit: float,
     device: str | None,
-    decoder: str,
+    decoder: str | None,
 ) -> None:
     """Record and print what was said, until q or Ctrl-C; texts go to stdout, all else to stderr."""
     Microphone(device, 16_000)  # is there one? A model takes longer to load

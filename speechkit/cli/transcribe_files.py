@@ -11,21 +11,26 @@ from speechkit.cli.context import plugins_of
 from speechkit.device import choose_device, prepare_process
 from speechkit.errors import DataError, RunError
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
+from speechkit.pretrained import find_model, is_pretrained
+from speechkit.pretrained.loading import load_pretrained
 from speechkit.recogniser import load_recogniser
 
 
 def open_transcriber(
-    context: typer.Context, *, model: str, decoder: str, device: str
+    context: typer.Context, *, model: str, decoder: str | None, device: str
 ) -> Transcriber:
     """A trained model with a decoder, on a device."""
     prepare_process(0)
     plugins = plugins_of(context)
-    chosen = choose_device(device)
-    recogniser = load_recogniser(Path(model), plugins).to(chosen)
-    component = plugins.find("decoder", decoder).component
-    vocabulary = recogniser.units.vocabulary
-    part = component.build(component.config(), vocabulary=vocabulary, language_model=None)
-    return Transcriber(recogniser, part)
+    chosen, place = choose_device(device), find_model(model, Path("runs"))
+    if is_pretrained(place):
+        recogniser, part = load_pretrained(place, plugins, decoder=decoder)
+    else:
+        recogniser = load_recogniser(place, plugins)
+        component = plugins.find("decoder", decoder or "greedy").component
+        vocabulary = recogniser.units.vocabulary
+        part = component.build(component.config(), vocabulary=vocabulary, language_model=None)
+    return Transcriber(recogniser.to(chosen), part)
 
 
 def transcribe_files(
@@ -33,7 +38,7 @@ def transcribe_files(
     files: Sequence[str],
     *,
     model: str,
-    decoder: str,
+    decoder: str | None,
     device: str,
     as_json: bool,
 ) -> None:

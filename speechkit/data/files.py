@@ -47,7 +47,7 @@ def folder_written_whole(place: Path) -> Iterator[Path]:
         beside.mkdir(parents=True)
         try:
             yield beside
-            for each in beside.iterdir():
+            for each in filter(Path.is_file, beside.rglob("*")):
                 with each.open("rb") as file:
                     os.fsync(file.fileno())
             try:

@@ -133,9 +133,7 @@ class Recipe:
             tables.append(corpus._to_toml(f"[corpus.test.{toml_key(name)}]"))
         tables.append(toml_table("[data]", _dumped(self.data)))
         tables.append(toml_table("[tune]", _dumped(self.tune)))
-        rules = [{"use": each.use, **_dumped(each.config)} for each in self.text_rules]
-        own = {"rules": rules} if rules else {}
-        tables.append(toml_table("[text]", {**own, **_dumped(self.text)}))
+        tables.append(self._text_to_toml())
         tables.append(self.features._to_toml("[features]", self.features_settings))
         tables += [each._to_toml("[[augment]]") for each in self.augment]
         tables.append(self.units._to_toml("[units]"))
@@ -149,6 +147,37 @@ class Recipe:
         counted = self.score_protocol.config if self.score_protocol else None
         tables.append(toml_table("[score]", {**_dumped(self.score), **_dumped(counted)}))
         return "\n".join(tables)
+
+    def parts_to_toml(self, decoder: Config) -> str:
+        """What recognising needs of it: text rules, parts, and its decoder, with these settings.
+
+        A path is left out: it means nothing on another machine.
+        """
+        tables = [
+            toml_table("[recipe]", _dumped(self.settings)),
+            self._text_to_toml(),
+            self.features._to_toml("[features]", self.features_settings),
+            self.units._to_toml("[units]"),
+            self.model._to_toml("[model]"),
+        ]
+        if self.lm and "language_model" in self.decoder.component.uses:
+            kept = dict.fromkeys(path_settings(self.lm.config))
+            tables.append(
+                toml_table("[lm]", {"use": self.lm.use, **_dumped(self.lm.config), **kept})
+            )
+        tables.append(toml_table("[decoder]", {"use": self.decoder.use}))
+        tables.append(toml_table(f"[decoder.{toml_key(self.decoder.use)}]", _dumped(decoder)))
+        return "\n".join(tables)
+
+    def _text_to_toml(self) -> str:
+        rules = [{"use": each.use, **_dumped(each.config)} for each in self.text_rules]
+        own = {"rules": rules} if rules else {}
+        return toml_table("[text]", {**own, **_dumped(self.text)})
+
+
+def path_settings(config: Config) -> list[str]:
+    """The settings that name a place on this machine."""
+    return [name for name, value in config.model_dump().items() if isinstance(value, Path)]
 
 
 def _dumped(config: Config | None) -> dict[str, Any]:

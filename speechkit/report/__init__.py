@@ -4,7 +4,6 @@ from pathlib import Path
 
 from speechkit.data.files import written_whole
 from speechkit.recipe import Recipe
-from speechkit.report.assemble import page
 from speechkit.report.clips import Stores
 from speechkit.report.read import read_run, sources
 
@@ -22,6 +21,8 @@ def write_report(folder: Path, recipe: Recipe | None = None, stores: Stores | No
     Raises:
         RunError: there is no run, or it has no scores.
     """
+    from speechkit.report.assemble import page  # noqa: PLC0415 - matplotlib and torch come with it
+
     made, place = page(read_run(folder), recipe, stores), folder / "report.html"
     with written_whole(place) as beside:
         beside.write_text(made, encoding="utf-8")

@@ -57,6 +57,29 @@ class Run:
         sizes = (each.get("measured", {}).get("parameters") for each in self.stages.values())
         return next((int(size) for size in sizes if size), None)
 
+    @property
+    def epochs(self) -> int | None:
+        """That were learnt; None where none ended."""
+        ended = self.metrics.get("epoch", [])
+        return int(ended[-1]["epoch"]) if ended else None
+
+    @property
+    def training_seconds(self) -> float | None:
+        """That the epochs took, validations apart; None where the run does not say.
+
+        Runs that note no seconds note their speed: then it is of all the speech there is, about
+        what it was where epochs leave some out.
+        """
+        epochs, speech = self.metrics.get("efficiency", []), self.part("train").get("seconds")
+        if not epochs or not (speech or all("seconds" in each for each in epochs)):
+            return None
+        return float(sum(each.get("seconds") or speech / each["speed"] for each in epochs))
+
+    def part(self, name: str) -> Mapping[str, Any]:
+        """What the audit counted in a corpus, if it did: "utterances", "seconds", "speakers"."""
+        found: Mapping[str, Any] = ((self.audit or {}).get("parts") or {}).get(name) or {}
+        return found
+
     def emissions(self, test: str) -> Path:
         """Where those of a test are."""
         return self.folder / "emissions" / f"{test}.safetensors"

@@ -224,7 +224,12 @@ class Training:
         metrics.log(
             "efficiency",
             self.position.step,
-            {"speed": seconds / took, "padding": padding, "waiting": waited / took},
+            {
+                "speed": seconds / took,
+                "padding": padding,
+                "waiting": waited / took,
+                "seconds": took,
+            },
         )
         self.position = replace(self.position, epoch=epoch + 1, batch=0, loss_sum=0.0, label_sum=0)
         self._save()

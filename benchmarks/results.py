@@ -1,0 +1,288 @@
+"""Carries out the systems of docs/results.md, and writes its tables from what the runs left.
+
+    python benchmarks/results.py                       # trains, decodes, prints the tables
+    python benchmarks/results.py --output docs/results.md    # puts them between the page's marks
+    python benchmarks/results.py --read                # only reads the runs that are there
+    python benchmarks/results.py --seed 18             # trains all again, and compares
+
+`benchmarks/results.toml` lists the systems (`--table` names another list, `--only NAME` one of
+them). Each is `speechkit run RECIPE --run NAME`, once for each decoder: what is there already is
+not done again, and a training that was stopped goes on. Every number in the tables is from files
+of the run's folder.
+
+With `--seed` the runs are called NAME-seed-N, and each error rate is set beside that of NAME. It is
+
+    within   in the 95 % interval of NAME's: it holds
+    overlap  not in it, but the two intervals meet: chance alone may well part them
+    apart    neither: one of the two is no number to rely on
+
+and the exit code is 1 if any is apart, or a run failed.
+"""
+
+import argparse
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked
+
+from speechkit.data.files import written_whole
+from speechkit.errors import RunError
+from speechkit.report.blocks import Block, Heading, Paragraph, Table
+from speechkit.report.markdown import to_markdown
+from speechkit.report.read import Run, read_run
+from speechkit.scoring.scores import Score
+from speechkit.scoring.told import errors_cut, interval_shown, interval_told
+
+ROOT = Path("runs")
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)  # of the training, at which its curve is told
+
+
+@checked(frozen=True, config=ConfigDict(extra="forbid"))
+class System:
+    """A recipe with settings, as the table has it."""
+
+    name: str
+    recipe: str
+    profile: str | None = None
+    set: tuple[str, ...] = ()
+    decoders: tuple[str, ...] = ("greedy",)
+
+    def run(self, seed: int | None) -> str:
+        """The name of its run."""
+        return self.name if seed is None else f"{self.name}-seed-{seed}"
+
+    def command(self, decoder: str, seed: int | None) -> list[str]:
+        """What carries it out, after `speechkit`."""
+        words = ["run", self.recipe, "--run", self.run(seed)]
+        words += ["--profile", self.profile] if self.profile else []
+        changes = [*self.set, f"decoder.use={decoder}"]
+        changes += [] if seed is None else [f"recipe.seed={seed}"]
+        return [*words, *(word for each in changes for word in ("--set", each))]
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a system's run left."""
+
+    system: System
+    seed: int | None
+    run: Run
+
+    def score(self, decoder: str, test: str) -> Score | None:
+        """The row of a test."""
+        rows = (each for each in self.run.scores if (each.decoder, each.test) == (decoder, test))
+        return next(rows, None)
+
+    def rows(self) -> Iterator[tuple[str, Score]]:
+        """Decoder and score: tests in their order, decoders as the table has them."""
+        for test in self.run.decoded:
+            for decoder in self.system.decoders:
+                if score := self.score(decoder.replace(":", "-"), test):
+                    yield decoder, score
+
+
+def speechkit(arguments: Sequence[str]) -> int:
+    """Give a command; its exit code."""
+    return subprocess.run([sys.executable, "-m", "speechkit", *arguments], check=False).returncode
+
+
+def systems_in(file: Path) -> list[System]:
+    """The systems of a table.
+
+    Raises:
+        SystemExit: it is none.
+    """
+    try:
+        listed = tomllib.loads(file.read_text(encoding="utf-8"))["system"]
+        return TypeAdapter(list[System]).validate_python(listed)
+    except (OSError, KeyError, tomllib.TOMLDecodeError, ValidationError) as error:
+        raise SystemExit(f"error: {file}: {error}") from None
+
+
+def carry_out(systems: Sequence[System], seed: int | None) -> list[str]:
+    """Train and decode all; gives the commands that failed."""
+    failed = []
+    for system in systems:
+        for decoder in system.decoders:
+            command = system.command(decoder, seed)
+            print(f"$ {shown(command)}", file=sys.stderr, flush=True)
+            if speechkit(command):
+                failed.append(shown(command))
+    return failed
+
+
+def left_by(systems: Sequence[System], seed: int | None) -> Iterator[Left]:
+    """What the runs left; one that is not there, or was not scored, is told and passed over."""
+    for system in systems:
+        try:
+            yield Left(system, seed, read_run(ROOT / system.run(seed)))
+        except RunError as error:
+            print(f"left out: {error}", file=sys.stderr)
+
+
+def shown(command: Sequence[str]) -> str:
+    """A command as a reader types it."""
+    return shlex.join(["speechkit", *command])
+
+
+# ---- tables
+
+
+def page(left: Sequence[Left]) -> Iterator[Block]:
+    """Systems, error rates, curves, and what the intervals speak of."""
+    yield Heading("Systems")
+    headings = ["system", "recipe", "on", "speech, h", "parameters", "epochs", "minutes", "seed"]
+    yield Table(headings, [_system(each) for each in left], texts=3)
+    yield Heading("Error rates")
+    measures = list(
+        dict.fromkeys(name for each in left for _, score in each.rows() for name in score.measures)
+    )
+    headings = ["system", "decoder", "test", "command"]
+    headings += ["WER", "95 %", "cut", "CER", *measures, "words", "speakers"]
+    yield Table(headings, [row for each in left for row in _rates(each, measures)], texts=4)
+    for test, score in {score.test: score for each in left for _, score in each.rows()}.items():
+        yield Paragraph(f"{test}: {interval_told(score)}")
+    yield Heading("Learning curves")
+    yield Paragraph("WER of the validation part, greedy, when so much of the training was done.")
+    curves = [[each.run.folder.name, *_curve(each.run)] for each in left]
+    yield Table(["system", *(f"{share:.0%}" for share in SHARES)], curves)
+
+
+def _system(left: Left) -> list[str]:
+    run, recipe = left.run, left.run.recipe
+    seconds, speech = run.training_seconds, run.part("train").get("seconds")
+    threads = run.environment.get("threads")
+    device = str(run.environment.get("device", ""))
+    named = [left.system.recipe, *([left.system.profile] if left.system.profile else [])]
+    return [
+        run.folder.name,
+        " ".join([*named, *left.system.set]),
+        f"{device}, threads: {threads}" if device == "cpu" else device,
+        "" if speech is None else f"{speech / 3600:.2f}",
+        "" if run.parameters is None else f"{run.parameters:,}",
+        "" if run.epochs is None else str(run.epochs),
+        "" if seconds is None else f"{seconds / 60:.3g}",
+        str(recipe.get("recipe", {}).get("seed", "")),
+    ]
+
+
+def _rates(left: Left, measures: Sequence[str]) -> Iterator[list[str]]:
+    for decoder, score in left.rows():
+        yield [
+            left.run.folder.name,
+            decoder,
+            score.test,
+            shown(left.system.command(decoder, left.seed)),
+            f"{score.wer:.4f}",
+            interval_shown(score),
+            errors_cut(score, left.run.scores),
+            f"{score.cer:.4f}",
+            *(f"{score.measures[name]:.4f}" if name in score.measures else "" for name in measures),
+            f"{score.words:,}",
+            f"{score.speakers}" if score.speakers else "not named",
+        ]
+
+
+def _curve(run: Run) -> Iterator[str]:
+    validations = run.metrics.get("validation", [])
+    for share in SHARES:
+        until = share * (run.epochs or 0)
+        rates = [each["wer"] for each in validations if each["epoch"] <= until]
+        yield f"{rates[-1]:.4f}" if rates else ""
+
+
+def comparison(first: Sequence[Left], again: Sequence[Left]) -> tuple[Table, list[str]]:
+    """Each error rate beside that of another seed, and the verdicts."""
+    before = {each.system.name: each for each in first}
+    rows, verdicts = [], []
+    for each in again:
+        for decoder, now in each.rows():
+            earlier = before.get(each.system.name)
+            was = earlier.score(now.decoder, now.test) if earlier else None
+            if was is None:
+                continue
+            verdicts.append(verdict(was, now))
+            cells = [each.system.name, decoder, now.test, verdicts[-1]]
+            cells += [f"{was.wer:.4f}", interval_shown(was), f"{now.wer:.4f}", interval_shown(now)]
+            rows.append([*cells, f"{now.wer - was.wer:+.4f}"])
+    headings = ["system", "decoder", "test", "it is", "WER", "95 %", "again", "95 %", "difference"]
+    return Table(headings, rows, texts=4), verdicts
+
+
+def verdict(was: Score, now: Score) -> str:
+    """Whether an error rate holds, counted again with another seed."""
+    if was.wer_low is None or was.wer_high is None:
+        return "no interval"
+    if was.wer_low <= now.wer <= was.wer_high:
+        return "within"
+    if now.wer_low is None or now.wer_high is None:
+        return "apart"
+    return "overlap" if now.wer_low <= was.wer_high and was.wer_low <= now.wer_high else "apart"
+
+
+# ---- writing
+
+
+def put(text: str, place: Path) -> None:
+    """Put the tables between the marks of a page, or make a page of them.
+
+    Raises:
+        SystemExit: the page has no marks.
+    """
+    whole = place.read_text(encoding="utf-8") if place.is_file() else f"{BEGIN}\n{END}\n"
+    before, begins, rest = whole.partition(BEGIN)
+    _, ends, after = rest.partition(END)
+    if not begins or not ends:
+        raise SystemExit(f"error: {place} has no lines {BEGIN} and {END} to put the tables between")
+    with written_whole(place) as beside:
+        beside.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what is asked for; the exit code."""
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--table", type=Path, default=Path(__file__).with_name("results.toml"))
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", help="this system; may be given again"
+    )
+    parser.add_argument("--seed", type=int, help="train again with it, and compare")
+    parser.add_argument("--read", action="store_true", help="carry nothing out")
+    parser.add_argument(
+        "--output", type=Path, help="a page with marks; else the tables are printed"
+    )
+    asked = parser.parse_args(arguments)
+    systems = systems_in(asked.table)
+    names = [each.name for each in systems]
+    if strangers := sorted(set(asked.only or []) - set(names)):
+        raise SystemExit(f"error: --only {strangers[0]}: {asked.table} has {', '.join(names)}")
+    systems = [each for each in systems if not asked.only or each.name in asked.only]
+    failed = [] if asked.read else carry_out(systems, asked.seed)
+    left = list(left_by(systems, asked.seed))
+    blocks, verdicts = list(page(left)), list[str]()
+    if asked.seed is not None:
+        table, verdicts = comparison(list(left_by(systems, None)), left)
+        blocks += [Heading("Seeds"), table]
+    text = to_markdown(blocks)
+    if asked.output:
+        put(text, asked.output)
+    else:
+        print(text)
+    for each in failed:
+        print(f"failed: {each}", file=sys.stderr)
+    if verdicts:
+        counts = {each: verdicts.count(each) for each in dict.fromkeys(verdicts)}
+        told = ", ".join(f"{count} {each}" for each, count in counts.items())
+        print(f"with seed {asked.seed}: {told}", file=sys.stderr)
+    return 1 if failed or "apart" in verdicts else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
