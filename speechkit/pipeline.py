@@ -10,6 +10,7 @@ import json
 import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import distribution, distributions
@@ -226,7 +227,8 @@ class Pipeline:
                 f"one batch is learnt by one process, not by {self.processes.count}",
                 hint="give the command without a launcher",
             )
-        self.reporter.say(learn_by_heart(self._training(self._new_recogniser())))
+        with closing(self._training(self._new_recogniser())) as training:
+            self.reporter.say(learn_by_heart(training))
 
     def _keep_recipe(self) -> None:
         """Put the recipe, with every default, into the run's folder."""

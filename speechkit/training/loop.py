@@ -12,7 +12,7 @@ how they are split.
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
@@ -113,11 +113,13 @@ class Training:
         Raises:
             TerminatedError: it was asked to end; a checkpoint is there to go on from.
         """
-        try:
+        with closing(self):
             self._run()
-        finally:
-            if isinstance(self.source, Streamed):
-                self.source.close()
+
+    def close(self) -> None:
+        """End the processes that read a stream, if there are any."""
+        if isinstance(self.source, Streamed):
+            self.source.close()
 
     def _run(self) -> None:
         self.budget = self._budget()

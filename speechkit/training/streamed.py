@@ -238,15 +238,17 @@ class Streamed:
             self._steps, self._rows = number + 1, self._rows + rows
             self._seconds += seconds
             total = round((number + 1) / max(self._done, 1e-9))
+            if self._settings.epoch_hours is None and epoch == 0:
+                total = max(total, number + 2)  # a guess: it says of no step that it is the last
             yield Step(
                 mine.batches,
-                mine.pass_,
-                begins,
-                number,
-                total,
-                every * (number + 1),
-                seconds,
-                padded,
+                pass_=mine.pass_,
+                begins=begins,
+                number=number,
+                total=total,
+                after=every * (number + 1),
+                seconds=seconds,
+                padded=padded,
             )
 
     def end_epoch(self) -> None:
