@@ -99,7 +99,7 @@ class Audit:
             else []
         )
         told = [self._on_leaks(), *on_stream, *self._on_unknown_speakers(), *self._on_the_rest()]
-        return " ".join(told)
+        return " ".join(filter(None, told))
 
     def _on_leaks(self) -> str:
         leaks = [each for each in self.findings if each.is_leak and each.severity != "note"]
@@ -113,7 +113,7 @@ class Audit:
         sources = [name for name in ("train",) if name in self.parts]
         sources += ["the LM text"] if self.lm_text else []
         if not sources and self.streamed:
-            return "What is scored was compared with nothing."
+            return ""
         if not sources:
             return "There is no training part and no LM text that what is scored could be in."
         known = " or ".join(sources)

@@ -224,12 +224,12 @@ class _Reading:
         given = list(islice(self._opened[shard], _ROWS))
         if has_ended := len(given) < _ROWS:
             del self._opened[shard]
-        return [self._row(each) for each in given], has_ended
+        return [self._row(each, shard) for each in given], has_ended
 
-    def _row(self, row: Mapping[str, Any]) -> Row:
+    def _row(self, row: Mapping[str, Any], shard: int) -> Row:
         id_, text = str(row["id"]), "" if row["text"] is None else str(row["text"])
         try:
             samples = read_audio_of(row, sample_rate=self._sample_rate)
         except DataError as error:
-            return Row(id_, text, None, 0.0, str(error))
+            return Row(id_, text, None, 0.0, f"{error} (shard {shard + 1})")
         return Row(id_, text, samples, len(samples) / self._sample_rate)

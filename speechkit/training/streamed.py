@@ -308,9 +308,10 @@ class Streamed:
         shards = sum(len(each.cursor.opened) for each in places)
         rows = sum(each.cursor.rows_again for each in places)
         steps = max(each.steps for each in places)
+        after = f"{steps} step{'s' * (steps != 1)}"
         return (
             f"the stream is read again from the beginning of {shards} of its {self.shards} shards, "
-            f"which were open: {rows:,} utterances, and {steps} steps after them, are passed over; "
+            f"which were open: {rows:,} utterances, and {after} after them, are passed over; "
             "none is learnt from twice"
         )
 

@@ -186,6 +186,8 @@ def test_an_epoch_of_hours_ends_anywhere_and_the_next_goes_on(corpus):
     for steps in found:
         seconds = [step.seconds for step in steps]
         assert sum(seconds[:-1]) < 108 <= sum(seconds)
+    drawn = [(each, step.pass_) for steps in found for step in steps for each in ids([step])]
+    assert len(set(drawn)) == len(drawn) > 2 * len(all_ids), "augmented anew in each pass"
     given = ids([step for steps in found for step in steps])
     assert sorted(given[: len(all_ids)]) == sorted(all_ids)
 

@@ -166,7 +166,7 @@ def test_only_what_is_prepared_is_looked_at(house):
     assert "train is streamed, and not looked at" in console.export_text()
     reporter = Reporter(Console(quiet=True))
     found = audit(Corpora(recipe_of(house), reporter), reporter, lm_text=[])
-    assert "compared with nothing. The training part is streamed" in found.verdict()
+    assert found.verdict().startswith("The training part is streamed: what it shares with")
 
 
 def test_one_batch_of_a_stream_can_be_learnt_by_heart(house, monkeypatch):
@@ -179,38 +179,40 @@ def test_one_batch_of_a_stream_can_be_learnt_by_heart(house, monkeypatch):
 def command(house: Path, *given: str, processes: int = 1) -> subprocess.Popen:
     launcher = []
     if processes > 1:
-        launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
+        launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        launcher += ["-m", "--"]  # "--": else torchrun takes --run for an option of its own
     return subprocess.Popen(
-        [sys.executable, "-m", *launcher, *(["--"] if launcher else []), "speechkit", "run",
-         "tones.toml", *given],
-        cwd=house, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [sys.executable, "-m", *launcher, "speechkit", "run", "tones.toml", *given],
+        cwd=house,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_as_one_that_was_not(house):
-    told, _ = command(house, "--run", "whole").communicate()
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_killed_run_ends_as_one_that_was_not(house, processes):
+    told, _ = command(house, "--run", "whole", processes=processes).communicate()
     assert weights(house, "whole"), told
+    assert ("2 processes" in told) is (processes == 2)
     log = house / "runs/killed/metrics.jsonl"
-    process = command(house, "--run", "killed", "--set", "train.checkpoint_minutes=1e-9")
+    given = ("--run", "killed", "--set", "train.checkpoint_minutes=1e-9")
+    process = command(house, *given, processes=processes)
     while not log.is_file() or len(log.read_text().splitlines()) < 7:
         assert process.poll() is None, process.stdout.read()
-    process.send_signal(signal.SIGKILL)
+    if processes > 1:  # which the launcher has put into sessions of their own
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+    process.kill()
     process.wait()
-    told, _ = command(house, "--run", "killed").communicate()
+    told, _ = command(house, "--run", "killed", processes=processes).communicate()
     assert "none is learnt from twice" in told
     whole, killed = weights(house, "whole"), weights(house, "killed")
     assert all(whole[name].equal(killed[name]) for name in whole)
-
-
-@pytest.mark.slow
-def test_two_processes_learn_all_of_it_and_go_on(house):
-    told, _ = command(house, "--run", "two", processes=2).communicate()
-    assert "2 processes" in told
-    epochs = [each for each in lines(house / "runs/two/metrics.jsonl") if each["kind"] == "epoch"]
-    assert len(epochs) == 2, told
-    assert weights(house, "two")
+    epochs = [each for each in lines(house / "runs/whole/metrics.jsonl") if each["kind"] == "epoch"]
+    assert len(epochs) == 2
 
 
 @pytest.mark.skipif(
