@@ -29,7 +29,8 @@ A plugin says what it was written for, `speechkit_api = 1`; one that says nothin
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+NAME = r"[a-z][a-z0-9_]*"
+"""What a component, or a measure of a score protocol, may be called."""
 
 
 class Config(BaseModel):
@@ -85,7 +86,7 @@ class Component(Generic[Part_co]):
     uses: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not re.fullmatch(NAME, self.name):
             raise ValueError(
                 f"a component's name is lower-case letters, digits and _, not {self.name!r}"
             )
@@ -94,6 +95,7 @@ class Component(Generic[Part_co]):
 __all__ = [
     "API_VERSION",
     "GROUP",
+    "NAME",
     "Component",
     "Config",
     "Field",

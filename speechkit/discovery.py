@@ -1,7 +1,8 @@
 """Finds plugins, and what each offers; a broken one is a row with its cause, never a silent gap.
 
 Every plugin has a plugin manager of its own, so that its hooks are called apart from the others':
-one that raises takes nothing with it. Nothing is kept between calls.
+one that raises takes nothing with it. What a plugin changes of the process while it is loaded is
+put back, and told. Nothing is kept between calls.
 """
 
 import inspect
@@ -26,6 +27,7 @@ from speechkit.component import API_VERSION, GROUP, Component, Config
 from speechkit.errors import PluginError
 from speechkit.hookspecs import HOOKS, KINDS, RECIPES, TRACKER_HOOKS
 from speechkit.near import near
+from speechkit.processwide import kept
 from speechkit.settings import FeaturesSettings, LanguageModelSettings, ModelSettings, ScoreSettings
 
 ENGINE_SETTINGS: Mapping[str, type[Config]] = MappingProxyType(
@@ -130,11 +132,13 @@ class Plugins:
     """What the plugins offer, and what is wrong with them.
 
     disabled  plugins that were left out since the user asked for that
+    meddling  plugins that changed what all code shares, which was put back: they can be used
     """
 
     all_offers: tuple[Offer, ...] = ()
     broken: tuple[Row, ...] = ()
     disabled: tuple[Row, ...] = ()
+    meddling: tuple[Row, ...] = ()
     recipes: tuple[RecipeFolder, ...] = ()
     trackers: tuple[Tracker, ...] = ()
     _by_name: Mapping[tuple[str, str], tuple[Offer, ...]] = field(
@@ -188,7 +192,7 @@ class Plugins:
         rows += [
             Row(TRACKER, each.plugin, each.distribution, each.version) for each in self.trackers
         ]
-        return (*rows, *self.disabled, *self.broken)
+        return (*rows, *self.disabled, *self.meddling, *self.broken)
 
     def _row(self, kind: str, offer: Offer) -> Row:
         row = Row(kind, offer.component.name, offer.distribution, offer.version)
@@ -224,6 +228,9 @@ def load_plugins(
 ) -> Plugins:
     """Load the installed plugins, in the order of their names, and the plugins in `files`.
 
+    speechkit's own come first: PyTorch reads the environment as it is imported, and what another
+    plugin puts there must not reach it.
+
     disabled  plugins, or distributions, to leave out: nothing of them is imported
     lenient   a file that does not load is a row like any other, not an error
 
@@ -233,7 +240,7 @@ def load_plugins(
 
     """
     found = _Found()
-    installed = sorted(entry_points(group=GROUP), key=lambda each: (each.name, _owner(each)))
+    installed = sorted(entry_points(group=GROUP), key=_ours_first)
     plugins = [_Plugin(each.name, *_owner(each), each.module) for each in installed]
     left_out = {each: _meant(each, plugins) for each in disabled}
     for plugin, entry_point in zip(plugins, installed, strict=True):
@@ -254,6 +261,7 @@ def load_plugins(
         tuple(found.offers),
         tuple(found.broken),
         tuple(found.disabled),
+        tuple(found.meddling),
         tuple(found.recipes),
         tuple(found.trackers),
     )
@@ -280,6 +288,7 @@ class _Found:
     offers: list[Offer] = field(default_factory=list)
     broken: list[Row] = field(default_factory=list)
     disabled: list[Row] = field(default_factory=list)
+    meddling: list[Row] = field(default_factory=list)
     recipes: list[RecipeFolder] = field(default_factory=list)
     trackers: list[Tracker] = field(default_factory=list)
 
@@ -295,6 +304,12 @@ class _Plugin:
 
     def load(self, module: Callable[[], Any], found: _Found) -> None:
         """Add what it offers to what was found, and what is wrong with it."""
+        with kept() as changes:
+            self._load(module, found)
+        if changes:
+            found.meddling.append(self._meddled(changes))
+
+    def _load(self, module: Callable[[], Any], found: _Found) -> None:
         try:
             loaded = module()
             if error := _outdated(getattr(loaded, "speechkit_api", 1)):
@@ -322,6 +337,15 @@ class _Plugin:
         """The row of one that is not loaded since the user asked for that."""
         row = self._defect(PLUGIN, self.name, f"left out by --disable-plugin {asked}")
         return replace(row, remedy="leave the option out")
+
+    def _meddled(self, changes: Sequence[str]) -> Row:
+        """The row of one that changed what all code shares."""
+        error = f"loading it changed what all code shares; it was put back: {', '.join(changes)}"
+        remedy = (
+            f"a defect of {self.distribution}: a part that needs this sets it in its constructor "
+            "or forward, for as long as that runs, and not at import"
+        )
+        return Row(PLUGIN, self.name, self.distribution, self.version, error, remedy)
 
     def _call(self, kind: str, hook: pluggy.HookCaller, found: _Found) -> None:
         names: set[str] = set()
@@ -472,6 +496,11 @@ def _misnamed(manager: pluggy.PluginManager, plugin: object) -> Iterator[str]:
 
 def _is_bare(function: object) -> bool:
     return inspect.isroutine(function) and not hasattr(function, f"{GROUP}_impl")
+
+
+def _ours_first(entry_point: EntryPoint) -> tuple[bool, str, tuple[str, str]]:
+    owner = _owner(entry_point)
+    return owner[0] != OURS, entry_point.name, owner
 
 
 def _owner(entry_point: EntryPoint) -> tuple[str, str]:

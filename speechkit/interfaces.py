@@ -259,7 +259,9 @@ class TextRule(Protocol):
     def __call__(self, text: str) -> str:
         """A text as it was written -> one with other words, or the same.
 
-        It depends on the text alone. Transcripts, LM text and references pass through it.
+        It depends on the text alone, and not on whether an accented letter is written as one
+        character or as two. Of a text without words it makes none. Transcripts, LM text and
+        references pass through it.
         """
 
 
@@ -269,7 +271,9 @@ class ScoreProtocol(Protocol):
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> Mapping[str, float]:
         """(reference, hypothesis) of every utterance of a test -> measures by name.
 
-        `{"wer": 0.1}` of the protocol `n2` is `n2_wer` in scores.json.
+        Texts are under the text rules, and may be empty; the order of the pairs is no matter. The
+        measures are finite numbers, by the same names for every test; what counts errors is 0
+        where there are none. `{"wer": 0.1}` of the protocol `n2` is `n2_wer` in scores.json.
         """
 
 

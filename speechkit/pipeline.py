@@ -40,7 +40,7 @@ from speechkit.decoding.decode import decode
 from speechkit.decoding.emissions import StoredEmissions, load_emissions, save_emissions
 from speechkit.decoding.tune import Tunable, told, tune
 from speechkit.device import choose_device, prepare_process, use_bf16
-from speechkit.discovery import Plugins
+from speechkit.discovery import Plugins, owned
 from speechkit.errors import DataError, PluginError, RecipeError, RunError
 from speechkit.interfaces import (
     Augmentation,
@@ -123,6 +123,9 @@ class Pipeline:
                 f"the {row.kind} `{row.name}` of {row.distribution} {row.version} cannot be used: "
                 f"{row.error} ({row.remedy})"
             )
+        for row in self.plugins.meddling:
+            whose = owned(row.name, row.distribution, row.version)
+            self.reporter.warn(f"{whose}: {row.error} ({row.remedy})")
         rows: list[Score] = []
         self._tracking = Tracking(self.plugins.trackers, self.reporter)
         with folder.locked(), self._tracking.ending(lambda: self._end(rows)):

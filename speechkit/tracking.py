@@ -1,7 +1,8 @@
 """Tells trackers how a run goes: plugins that keep its curves and scores elsewhere.
 
 A tracker sees, and changes nothing: what it is given cannot be changed, what it gives is not used,
-and one that fails is warned of while the run goes on. It is told by the first process alone.
+what it changes of the libraries that compute is put back, and one that fails is warned of while the
+run goes on. It is told by the first process alone.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from textwrap import shorten
 from speechkit.discovery import Tracker
 from speechkit.errors import TerminatedError
 from speechkit.interfaces import RunEnd, RunInfo
+from speechkit.processwide import COMPUTING, generators, kept
 from speechkit.reporter import Reporter
 
 _LONGEST = 300  # characters of what a tracker raised
@@ -57,11 +59,20 @@ class Tracking:
         if self._run is None:
             return
         for tracker in self._trackers:
-            try:
-                getattr(tracker.hook, hook)(run=self._run, **given)
-            except (Exception, SystemExit) as error:
-                said = shorten(f"{type(error).__name__}: {error}", _LONGEST, placeholder=" ...")
-                if (tracker, said) not in self._warned:
-                    self._warned.add((tracker, said))
-                    failed = f"{tracker} failed in {hook} ({said})"
-                    self._reporter.warn(f"{failed}: the run goes on without it")
+            with kept(COMPUTING) as changes:
+                try:
+                    getattr(tracker.hook, hook)(run=self._run, **given)
+                except (Exception, SystemExit) as error:
+                    said = f"failed in {hook} ({type(error).__name__}: {error})"
+                    self._warn(tracker, said, "the run goes on without it")
+            # That a library draws a random number for itself is no defect.
+            drawn = {each.name for each in generators()} if changes else set()
+            if flags := [each for each in changes if each not in drawn]:
+                self._warn(tracker, f"changed in {hook} {', '.join(flags)}", "it was put back")
+
+    def _warn(self, tracker: Tracker, said: str, then: str) -> None:
+        """Warn of a tracker, once of the same."""
+        said = shorten(said, _LONGEST, placeholder=" ...")
+        if (tracker, said) not in self._warned:
+            self._warned.add((tracker, said))
+            self._reporter.warn(f"{tracker} {said}: {then}")

@@ -45,6 +45,11 @@ my_plugin = "my_package"
   `@hookimpl`, offers what it may not, or is installed in several versions. Nothing else is
   touched by it; a run warns of it, and where a part is not found, the message names the plugins
   that did not load.
+- **What all code shares.** PyTorch's default dtype, device, threads and flags, NumPy's errors, the
+  global random generators, environment variables, the working directory, `sys.path`, filters of
+  everybody's warnings, the locale, signal handlers: what a plugin changes of these while it is
+  loaded is put back, and is a row of `speechkit plugins list` that says what it was. A part sets
+  what it needs in its constructor or forward, for as long as that runs.
 - `speechkit --disable-plugin NAME …` leaves a plugin, or all of a distribution's, out of one
   command.
 - A function may leave out arguments that it does not need.

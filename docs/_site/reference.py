@@ -20,6 +20,7 @@ from speechkit.component import Config
 from speechkit.discovery import ENGINE_SETTINGS, load_plugins
 from speechkit.errors import PluginError
 from speechkit.scaffold import KINDS as SCAFFOLDS
+from speechkit.scaffold import asked_for
 from speechkit.testing import checks_of
 
 OURS = "speechkit"  # the distribution whose parts are listed
@@ -35,9 +36,6 @@ TABLES = {
     "score_protocol": "[score]",
 }
 """Kind of part -> where a recipe asks for it."""
-
-KEYS = {"text_rule": 'rules = ["NAME"]', "score_protocol": 'protocol = "NAME"'}
-"""And how, where it is not by `use`."""
 
 _ENGINE = (
     settings.RecipeSettings,
@@ -103,7 +101,7 @@ def _title(kind: str) -> str:
 def _asked_for(kind: str) -> str:
     said = []
     if kind in TABLES:
-        key = KEYS.get(kind, 'use = "NAME"')
+        key = asked_for(kind, "NAME")
         said.append(f"A recipe asks for one so:\n\n```toml\n{TABLES[kind]}\n{key}\n```")
     if kind in SCAFFOLDS:
         said.append(
@@ -150,7 +148,8 @@ def _held(kind: str) -> Iterator[str]:
 
 
 def _ours(names: Sequence[str]) -> str:
-    return f"## Ours\n\n{' · '.join(f'[`{name}`](#{name})' for name in names)}"
+    links = " · ".join(f"[`{name}`](#{name})" for name in names)
+    return f"## Ours\n\n{links or 'None: they come with plugins.'}"
 
 
 def _part(kind: str, name: str) -> str:

@@ -10,8 +10,9 @@ Years of volunteers left sessions without prompts or recordings, and either with
 that cannot be used is left out, and told in one warning.
 
 Encodings: prompts are UTF-8. A file that is not is read as the older one that it must be, and that
-is told: cp1251 where most letters are not ASCII, as in Russian, else cp1252, which is latin-1 with
-quotation marks. A prompt with a letter that was lost (U+FFFD) is left out.
+is told. Where most letters are not ASCII, as in Russian, that is cp1251 or KOI8-R, whichever gives
+more of the commonest Russian letters; else cp1252, which is latin-1 with quotation marks. A prompt
+with a letter that was lost (U+FFFD) is left out.
 """
 
 import fnmatch
@@ -38,7 +39,7 @@ from speechkit_corpora.trees import (
     warn_left_out,
 )
 
-REVISION = 1  # goes up when the same tree gives other rows
+REVISION = 2  # goes up when the same tree gives other rows
 
 _EXPECTED = (
     "give the folder of the unpacked sessions: each holds etc/PROMPTS or etc/prompts-original, "
@@ -126,6 +127,9 @@ def parse_prompt(line: str) -> tuple[str, str]:
     return _SUFFIX.sub("", name.rsplit("/", 1)[-1]), text.strip()
 
 
+_COMMON = "оеаинт"  # every second letter of Russian text
+
+
 def decode(content: bytes) -> tuple[str, str]:
     """A file's text, and the encoding that was taken.
 
@@ -141,8 +145,11 @@ def decode(content: bytes) -> tuple[str, str]:
         return text, "UTF-8"
     spoken = b"".join(rest for line in content.splitlines() for rest in line.split(maxsplit=1)[1:])
     letters = sum(byte < 0x80 for byte in spoken if chr(byte).isalpha())
-    encoding = "cp1251" if sum(byte >= 0x80 for byte in spoken) > letters else "cp1252"
-    return content.decode(encoding, errors="replace"), encoding
+    foreign = sum(byte >= 0x80 for byte in spoken) > letters
+    choices = ("cp1251", "koi8-r") if foreign else ("cp1252",)
+    texts = {encoding: content.decode(encoding, errors="replace") for encoding in choices}
+    found = max(texts, key=lambda each: sum(map(texts[each].lower().count, _COMMON)))
+    return texts[found], found
 
 
 def _is_session(folder: Path) -> bool:

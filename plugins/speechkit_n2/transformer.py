@@ -107,8 +107,9 @@ class N2(CTCModel):
     def _begin(self) -> None:
         """Weights to begin with: what a layer adds is little beside what it reads.
 
-        With PyTorch's own the first layer alone adds six times what the convolutions give, much of
-        it alike in all frames; training then stays long where it knows only how frequent letters are.
+        With PyTorch's own the first layer alone adds six times what the convolutions give, much
+        of it alike in all frames; training then stays long where it knows only how frequent
+        letters are.
         Modules that add to the stream are scaled by one over the square root of their number
         (Radford et al., "Language models are unsupervised multitask learners", 2019, 2.3).
         """

@@ -21,7 +21,7 @@ _COLOURS = {
     "skipped": typer.colors.YELLOW,
 }
 _PART, _CHECK = 20, 34  # columns
-_UNCHECKED = ("download", "text_rule", "score_protocol")  # kinds that have no checks
+_UNCHECKED = ("download",)  # kinds that have no checks
 
 
 def check_plugin(
@@ -69,7 +69,7 @@ def _settings(overrides: Sequence[str]) -> dict[str, object]:
 
 
 def _meant(plugins: Plugins, name: str) -> tuple[list[Offer], list[Row]]:
-    """The parts, and what of their plugin did not load."""
+    """The parts, and what of their plugin did not load, or not without harm to others."""
     kind, _, component = name.partition(":")
     if kind in KINDS and component:
         checks_of(kind)  # which raises where there are none
@@ -81,7 +81,9 @@ def _meant(plugins: Plugins, name: str) -> tuple[list[Offer], list[Row]]:
         if wanted in {plain(each.plugin), plain(each.distribution)} and each.kind not in _UNCHECKED
     ]
     broken = [
-        each for each in plugins.broken if wanted in {plain(each.name), plain(each.distribution)}
+        each
+        for each in (*plugins.broken, *plugins.meddling)
+        if wanted in {plain(each.name), plain(each.distribution)}
     ]
     if not offers and not broken:
         loaded: list[Offer | Tracker | RecipeFolder]
@@ -142,7 +144,7 @@ def _not_loaded(row: Row) -> Result:
         outcome="failed",
         did=f"Load the plugin of {row.distribution}.",
         saw=f"{row.name}: {row.error}",
-        cause="what the message says; `speechkit --debug plugins list` shows where",
+        cause=row.remedy,
         seconds=0.0,
     )
 

@@ -1,7 +1,7 @@
 """Begins a plugin: a distribution that installs and works at once, from the templates beside it.
 
-In a template `${package}`, `${part}`, `${distribution}`, `${Class}`, `${kind}` and `${recipe}` are
-replaced.
+In a template `${package}`, `${part}`, `${distribution}`, `${Class}`, `${kind}`, `${called}`,
+`${hook}` and `${asked}` are replaced.
 """
 
 import keyword
@@ -14,22 +14,24 @@ from pathlib import Path
 from string import Template
 
 from speechkit.errors import PluginError
+from speechkit.hookspecs import KINDS as HOOKS
 from speechkit.near import near
 
-KINDS = ("model", "features", "decoder", "augmentation", "corpus", "units", "language_model")
+KINDS = tuple(each for each in HOOKS if each != "download")
 """Kinds of parts there are templates for."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([_-][A-Za-z0-9]+)*")
 _OURS = "speechkit_"  # a prefix that the part's name goes without
-_HOOKS = {
-    "model": "speechkit_models",
-    "features": "speechkit_features",
-    "decoder": "speechkit_decoders",
-    "augmentation": "speechkit_augmentations",
-    "corpus": "speechkit_corpora",
-    "units": "speechkit_units",
-    "language_model": "speechkit_language_models",
-}
+_ASKED = {"text_rule": 'rules = ["NAME"]', "score_protocol": 'protocol = "NAME"'}
+
+
+def asked_for(kind: str, name: str) -> str:
+    """The line of a recipe's table that asks for a part.
+
+    >>> asked_for("model", "n2")
+    'use = "n2"'
+    """
+    return _ASKED.get(kind, 'use = "NAME"').replace("NAME", name)
 
 
 def part_name(folder: Path) -> str:
@@ -76,7 +78,9 @@ def write_plugin(folder: Path, kind: str) -> list[Path]:
         "distribution": package.replace("_", "-"),
         "Class": "".join(each.capitalize() for each in part.split("_")),
         "kind": kind,
-        "hook": _HOOKS[kind],
+        "called": kind.replace("_", " "),
+        "hook": HOOKS[kind],
+        "asked": asked_for(kind, part),
     }
     places = {
         "pyproject.toml": "pyproject.toml",

@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from speechkit.component import NAME
 from speechkit.data.files import write_json
 from speechkit.errors import PluginError
 from speechkit.interfaces import ScoreProtocol
@@ -17,7 +18,6 @@ from speechkit.scoring.uncertainty import Units, rate_interval, speakers_known
 Lines: TypeAlias = Sequence[Mapping[str, Any]]
 """Of a decoded test set: `id`, `reference`, `hypothesis` and, where known, `speaker`, `seconds`."""
 
-_MEASURE = re.compile(r"[a-z][a-z0-9_]*")
 _LENGTHS = (5, 10, 20, 40)  # words: where the groups of `by_length` end
 
 
@@ -141,7 +141,7 @@ def measured(name: str, protocol: ScoreProtocol, lines: Lines) -> dict[str, floa
     except Exception as error:  # whatever a plugin may raise
         raise PluginError(f"it failed ({type(error).__name__}: {error})") from error
     for key, value in found.items():
-        if not _MEASURE.fullmatch(key) or key in _FIELDS:
+        if not re.fullmatch(NAME, key) or key in _FIELDS:
             raise PluginError(f"it gives a measure that would be `{key}` in scores.json")
         if not isfinite(value):
             raise PluginError(f"its measure {key} is {value}, not a finite number")

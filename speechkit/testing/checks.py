@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from speechkit.processwide import COMPUTING, generators, kept
 from speechkit.testing.subject import Subject
 
 Outcome = Literal["passed", "failed", "skipped"]
@@ -75,7 +76,7 @@ class Check:
         outcome: Outcome = "failed"
         try:
             with _apart():
-                saw = self.run(subject)
+                saw = _leaving_flags(self.run, subject)
             outcome = "passed"
         except NotApplicable as reason:
             outcome, saw = "skipped", str(reason)
@@ -117,9 +118,8 @@ class Checks(list[Check]):
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """Global generators are seeded within, and as they were afterwards; warnings are not told."""
-    before, numpy_before = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(), warnings.catch_warnings():
+    """Global generators are seeded within, warnings are not told; all is as it was afterwards."""
+    with kept(), torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(_SEED)
         np.random.seed(_SEED)
@@ -130,8 +130,23 @@ def _apart() -> Iterator[None]:
             yield
         finally:
             logging.disable(logged)
-            random.setstate(before)
-            np.random.set_state(numpy_before)
+
+
+def _leaving_flags(run: Callable[[Any], str], subject: Subject) -> str:
+    """Run a check, and see that the part sets no flag of PyTorch or NumPy, which are for all.
+
+    Raises:
+        Unmet: it does.
+    """
+    with kept(COMPUTING) as changes:
+        saw = run(subject)
+    flags = [each for each in changes if each not in {state.name for state in generators()}]
+    if flags:
+        raise Unmet(
+            f"it changes what all code shares, and leaves it so: {', '.join(flags)}; "
+            "a part sets such things for as long as it runs, and then back"
+        )
+    return saw
 
 
 def _place(error: BaseException, subject: Subject) -> str:

@@ -6,16 +6,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from speechkit.processwide import generators
 from speechkit.testing.checks import Unmet
 
 
 def _states() -> dict[str, object]:
-    numpy_state = np.random.get_state(legacy=False)
-    return {
-        "torch": torch.get_rng_state().numpy().tobytes(),
-        "numpy.random": repr(numpy_state),
-        "random": random.getstate(),
-    }
+    return {each.name: each.value() for each in generators()}
 
 
 def _seeded(seed: int) -> None:
@@ -34,7 +30,7 @@ def leaves_generators(run: Callable[[], object]) -> None:
     run()
     after = _states()
     if used := [name for name in before if before[name] != after[name]]:
-        raise Unmet(f"the global generator of {' and '.join(used)} is another than before")
+        raise Unmet(f"{' and '.join(used)} is another than before")
 
 
 def seeds_nothing(run: Callable[[], object]) -> None:
@@ -49,4 +45,4 @@ def seeds_nothing(run: Callable[[], object]) -> None:
         run()
         ends.append(_states())
     if same := [name for name in ends[0] if ends[0][name] == ends[1][name]]:
-        raise Unmet(f"it seeds the global generator of {' and '.join(same)}")
+        raise Unmet(f"it seeds {' and '.join(same)}")

@@ -12,17 +12,10 @@ from speechkit.testing.subject import Subject
 
 _SECONDS = 120
 _WATCH = r"""
-import importlib, io, json, os, random, sys, tempfile
+import importlib, io, json, os, sys, tempfile
 import numpy, torch
 from importlib.util import module_from_spec, spec_from_file_location
-
-def states():
-    return {
-        "torch's default dtype": torch.get_default_dtype(),
-        "torch's number of threads": torch.get_num_threads(),
-        "torch's gradient mode": torch.is_grad_enabled(),
-        "the working directory": os.getcwd(),
-    }
+from speechkit.processwide import kept
 
 done, watching = [], True
 LOOKING = ("ldconfig", "gcc", "cc", "ld", "objdump")  # ctypes' way to find a library
@@ -42,32 +35,21 @@ def watch(event, arguments):
         if flags & (os.O_WRONLY | os.O_RDWR) and not any(a in arguments[0] for a in ALLOWED):
             done.append(f"writes the file {arguments[0]!r}")
 
-def watched(owner, name, said):
-    real = getattr(owner, name)
-    def told(*given, **named):
-        if watching:
-            done.append(f"seeds {said}")
-        return real(*given, **named)
-    setattr(owner, name, told)
-
-watched(torch, "manual_seed", "torch")
-watched(numpy.random, "seed", "numpy.random")
-watched(random, "seed", "random")
 place, out = sys.argv[1], sys.stdout
-sys.stdout = io.StringIO()
 tempfile.gettempdir()  # which tries, once a process, where it may write
-before = states()
+sys.stdout = printed = io.StringIO()
 sys.addaudithook(watch)
-if place.endswith(".py"):
-    spec = spec_from_file_location("speechkit_watched", place)
-    module = module_from_spec(spec)
-    sys.modules["speechkit_watched"] = module
-    spec.loader.exec_module(module)
-else:
-    importlib.import_module(place)
-watching = False
-done += [f"changes {name}" for name, was in before.items() if states()[name] != was]
-if printed := sys.stdout.getvalue().strip():
+with kept() as changes:
+    if place.endswith(".py"):
+        spec = spec_from_file_location("speechkit_watched", place)
+        module = module_from_spec(spec)
+        sys.modules["speechkit_watched"] = module
+        spec.loader.exec_module(module)
+    else:
+        importlib.import_module(place)
+    watching = False
+done += [f"changes {each}" for each in changes]
+if printed := printed.getvalue().strip():
     done.append(f"prints {printed[:80]!r}")
 if torch.cuda.is_initialized():
     done.append("occupies the GPU")

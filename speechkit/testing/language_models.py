@@ -161,5 +161,5 @@ def lines_are_read_once(subject: Subject) -> str:
 
 @CHECKS.add("code at the module's top level: put it in functions")
 def nothing_happens_at_import(subject: Subject) -> str:
-    """Import its module in a fresh process: no file, program, output, seed or weights."""
+    """Import its module in a fresh process: no file, program, output, seed, flag or weights."""
     return imports.does_nothing(subject)

@@ -21,6 +21,8 @@ _HOMES = {
     "model": "models",
     "decoder": "decoders",
     "language_model": "language_models",
+    "text_rule": "text_rules",
+    "score_protocol": "score_protocols",
 }
 """Kind of part -> the module with its checks."""
 

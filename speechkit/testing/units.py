@@ -124,5 +124,5 @@ def no_random_numbers(subject: Subject) -> str:
 
 @CHECKS.add("code at the module's top level: put it in functions")
 def nothing_happens_at_import(subject: Subject) -> str:
-    """Import its module in a fresh process: no file, program, output, seed or weights."""
+    """Import its module in a fresh process: no file, program, output, seed, flag or weights."""
     return imports.does_nothing(subject)

@@ -67,6 +67,13 @@ def test_components_are_offered_by_kind_and_name(installed):
     assert plugins.offers("decoder") == ()
 
 
+def test_our_own_are_loaded_before_those_of_others(installed):
+    *_, ours = installed(a=MODEL.format(name="one"), z=MODEL.format(name="two"))
+    metadata = ours.dist._path / "METADATA"
+    metadata.write_text(metadata.read_text().replace("z-dist", "speechkit"))
+    assert [each.distribution for each in load_plugins().all_offers] == ["speechkit", "a-dist"]
+
+
 def test_loading_twice_gives_the_same_and_keeps_nothing(installed):
     installed(a=MODEL.format(name="one"))
     assert load_plugins() == load_plugins()

@@ -43,6 +43,26 @@ from speechkit import hookimpl
 def speechkit_decoders():
     raise OSError("no decoder here")
 """
+MEDDLES = MODEL.replace("NAME", "theirs").replace(
+    "\nfrom",
+    """
+import locale, os, random, signal, sys, warnings
+import numpy, torch
+
+torch.set_default_dtype(torch.float64)
+torch.set_grad_enabled(False)
+torch.use_deterministic_algorithms(True)
+torch.backends.mkldnn.enabled = False
+torch.manual_seed(0), numpy.random.seed(0), random.seed(0)
+os.environ["SPEECHKIT_CACHE"] = "elsewhere"
+os.chdir("/")
+sys.path.insert(0, "/")
+warnings.simplefilter("error")
+locale.setlocale(locale.LC_ALL, "")
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+from""",
+    1,
+)
 
 
 class Site:
@@ -116,6 +136,12 @@ def results(house: Path, name: str) -> tuple[dict, list]:
         ("worded", "speechkit_api = 'one'\n", "speechkit_api is 'one', not a number", "upgrade"),
         ("raises", RAISES, "OSError: no decoder here", "a defect of raises-dist"),
         ("doubled", MODEL.replace("NAME", "n2"), "speechkit itself offers the model `n2`", "ask"),
+        (
+            "meddling",
+            MEDDLES,
+            "loading it changed what all code shares; it was put back: torch's default dtype from ",
+            "a defect of meddling-dist: a part that needs this sets it in its constructor",
+        ),
     ],
 )
 def test_what_is_installed_beside_changes_no_other_recipe(house, site, what, source, error, remedy):
@@ -127,6 +153,7 @@ def test_what_is_installed_beside_changes_no_other_recipe(house, site, what, sou
     assert row.error.startswith(error)
     assert row.remedy
     assert remedy in row.remedy
+    sys.modules.pop(f"plugin_{what}", None)  # as in the process of another command
     said = run(house, "beside", "train.epochs=1")
     installed.remove(what)
     run(house, "after", "train.epochs=1")

@@ -318,6 +318,29 @@ def test_a_curriculum_begins_with_short_transcripts(house, monkeypatch):
         pipeline(house, "train.curriculum=[{ epochs = 2, max_labels = 1 }]", run="none").run()
 
 
+def test_one_text_read_by_many_takes_little_of_an_epoch(house, monkeypatch):
+    table = house / "train.csv"
+    head, *rows = table.read_text().splitlines()
+    parts = [row.split(",") for row in rows]  # half of them read one text, the others another
+    for number, row in enumerate(parts):
+        row[2] = ("abc", "cba")[number % 2]
+    table.write_text("\n".join([head, *map(",".join, parts)]) + "\n")
+    read: dict[int, list[str]] = {}
+    learn = loop.Training._step
+
+    def step(self, batches, *given):
+        ids = [identity for batch in batches for identity in batch.ids]
+        read.setdefault(self.position.epoch, []).extend(ids)
+        return learn(self, batches, *given)
+
+    monkeypatch.setattr(loop.Training, "_step", step)
+    pipeline(house, "train.same_text=2", "train.epochs=4").run()
+    for ids in read.values():
+        odd = [int(identity.split("-")[1]) % 2 for identity in ids]
+        assert sorted(odd) == [0, 0, 1, 1]
+    assert len({identity for ids in read.values() for identity in ids}) > 4  # others each epoch
+
+
 KILLS = int(os.environ.get("SPEECHKIT_KILLS", "3"))  # the long form has 20
 
 

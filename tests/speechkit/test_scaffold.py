@@ -14,7 +14,7 @@ from speechkit import PluginError
 from speechkit.cli import app
 from speechkit.discovery import load_plugins
 from speechkit.recipe import read_recipe
-from speechkit.scaffold import KINDS, part_name, write_plugin
+from speechkit.scaffold import KINDS, asked_for, part_name, write_plugin
 from speechkit.testing import check
 
 SMALL = {
@@ -78,7 +78,7 @@ def test_each_recipe_uses_its_part(imported):
     for kind in KINDS:
         recipe = imported / f"try-{kind.replace('_', '-')}" / "recipes" / f"try_{kind}.toml"
         read_recipe(recipe, plugins)  # raises on a problem
-        assert f'use = "try_{kind}"' in recipe.read_text()
+        assert asked_for(kind, f"try_{kind}") in recipe.read_text()
 
 
 def test_modules_are_short_and_import_the_public_names_alone(installed):
@@ -89,6 +89,19 @@ def test_modules_are_short_and_import_the_public_names_alone(installed):
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ImportFrom) and node.module.startswith("speechkit"):
                 assert node.module == "speechkit"
+
+
+def test_what_the_newest_two_do_is_real(imported):
+    plugins = load_plugins()
+    component = plugins.find("text_rule", "try_text_rule").component
+    rule = component.build(component.config())
+    assert rule("on 3 May, at 12,500 km, 007 paid 40") == (
+        "on three May, at twelve thousand five hundred km, zero zero seven paid forty"
+    )
+    component = plugins.find("score_protocol", "try_score_protocol").component
+    protocol = component.build(component.config(share=0.5))
+    pairs = [("a b", "a b"), ("a b c d", "a x c d"), ("a b", "x a y z"), ("", "")]
+    assert protocol(pairs) == {"worst": 0.625, "useless": 0.25}
 
 
 @pytest.mark.slow

@@ -50,6 +50,7 @@ from speechkit import hookimpl
 
 def meddle(record):
     torch.manual_seed(0), torch.rand(7), random.seed(0), numpy.random.seed(0)
+    torch.set_default_dtype(torch.float64), torch.set_grad_enabled(False)
     for name in ("loss", "losses", "scores", "folder"):
         try:
             setattr(record, name, None)
@@ -156,9 +157,16 @@ def test_a_tracker_that_fails_and_meddles_changes_nothing_and_is_named(house, ca
         assert [line for line in one.splitlines() if not any(each in line for each in drop)] == [
             line for line in other.splitlines() if not any(each in line for each in drop)
         ]
-    warnings = [line for line in capsys.readouterr().err.splitlines() if "failed in" in line]
-    named = f"warning: the plugin `tracker0` of {house / 'tracker0.py'} failed in speechkit_on_"
-    assert [line.removeprefix(named) for line in warnings] == [
+    said = capsys.readouterr().err.splitlines()
+    named = f"warning: the plugin `tracker0` of {house / 'tracker0.py'} "
+    warnings = [line.removeprefix(named) for line in said if line.startswith(named)]
+    changed = [line for line in warnings if line.startswith("changed in speechkit_on_")]
+    assert len(changed) == 4  # one for each hook
+    for line in changed:
+        assert "torch's default dtype from torch.float32 to torch.float64" in line
+        assert line.endswith("torch's gradient mode from True to False: it was put back")
+    failed = [line for line in warnings if line not in changed]
+    assert [line.removeprefix("failed in speechkit_on_") for line in failed] == [
         "run_start (OSError: no network): the run goes on without it",
         "step_end (SystemExit: 3): the run goes on without it",  # once, not at every step
         "epoch_end (RuntimeError: epoch 1): the run goes on without it",

@@ -138,7 +138,7 @@ def test_any_line_can_be_parsed_and_utf8_is_read_as_it_is(text):
 
 @given(st.binary())
 def test_any_bytes_can_be_decoded(content):
-    assert decode(content)[1] in {"UTF-8", "cp1251", "cp1252"}
+    assert decode(content)[1] in {"UTF-8", "cp1251", "koi8-r", "cp1252"}
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,8 @@ def test_any_bytes_can_be_decoded(content):
     [
         ("anna-20110507-jum/mfc/ru_0001 ПЁС ЕЩЁ СПИТ", "cp1251"),
         ("ru_0001 Ещё «три» №5\r\nru_0002 да", "cp1251"),
+        ("anna-20110507-jum/mfc/ru_0001 ПЁС ЕЩЁ СПИТ", "koi8-r"),
+        ("ru_0001 Ещё три\r\nru_0002 да", "koi8-r"),
         ("de_1 Fünf Äpfel für die Größe", "cp1252"),
         ("fr_1 L’été, où est-ce ?", "cp1252"),
     ],

@@ -102,6 +102,17 @@ def test_a_plugin_that_does_not_load_is_a_failure(plugins, tmp_path):
     assert "is not a Component" in done.stderr
 
 
+def test_a_plugin_that_changes_what_all_share_is_a_failure(plugins):
+    at_import = "import os; os.environ['OMP_NUM_THREADS'] = '640'"
+    done = plugins("mine", more=f"]\n\n{at_import}\n_ = [1")
+    assert done.exit_code == 1, done.output
+    loads, imports = [each for each in done.stdout.splitlines() if each.startswith("failed")]
+    for line, name in ((loads, "plugin:mine"), (imports, "nothing_happens_at_import")):
+        assert name in line
+        assert "the environment variable OMP_NUM_THREADS from " in line
+    assert "usually: a defect of" in done.stdout
+
+
 def test_an_installed_plugin_that_does_not_load_is_a_failure(tmp_path, monkeypatch):
     folder = tmp_path / "broken-0.1.0.dist-info"
     folder.mkdir()

@@ -3,6 +3,8 @@
 import io
 import json
 import math
+import re
+import unicodedata
 from collections import Counter
 from itertools import pairwise
 from typing import Literal
@@ -11,6 +13,7 @@ import datasets
 import numpy as np
 import soundfile
 import torch
+from rapidfuzz.distance import Levenshtein
 from torch import nn
 
 from speechkit import Config, CTCModel, DataError, Field, Hypothesis, Vocabulary, Word, length_mask
@@ -264,6 +267,44 @@ class Bigrams:
         return self.handle(folder)
 
 
+DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
+
+class Spoken:
+    """Digits as words, and ё as е."""
+
+    def __init__(self, config):
+        pass
+
+    def __call__(self, text):
+        text = self.composed(text).replace("ё", "е")
+        return re.sub("[0-9]+", lambda found: self.said(found[0]), text)
+
+    def composed(self, text):
+        return unicodedata.normalize("NFC", text)
+
+    def said(self, number):
+        return " ".join(DIGITS[int(digit)] for digit in number)
+
+
+class WordErrors:
+    """Errors over words of all references, and the share of the utterances without any."""
+
+    def __init__(self, config):
+        pass
+
+    def __call__(self, pairs):
+        errors = [self.errors(*pair) for pair in pairs]
+        words = sum(len(reference.split()) for reference, _ in pairs)
+        return {"wer": self.rate(sum(errors), words), "whole": errors.count(0) / len(pairs)}
+
+    def errors(self, reference, hypothesis):
+        return Levenshtein.distance(reference.split(), hypothesis.split())
+
+    def rate(self, errors, words):
+        return errors / max(1, words)
+
+
 RIGHT = {
     "model": (Net, Settings),
     "features": (Spectrum, Settings),
@@ -272,4 +313,6 @@ RIGHT = {
     "units": (Letters, Settings),
     "corpus": (build_tones, TonesSettings),
     "language_model": (Bigrams, Settings),
+    "text_rule": (Spoken, Settings),
+    "score_protocol": (WordErrors, Settings),
 }

@@ -13,7 +13,7 @@ from speechkit.discovery import load_plugins
 from speechkit.testing import check, checks_of
 from speechkit.testing.imports import effects
 
-UNCHECKED = {"download", "score_protocol", "text_rule"}  # kinds that have no checks
+UNCHECKED = {"download"}  # kinds that have no checks
 FOLDER = "FOLDER"  # becomes a folder of the corpus of that name
 N2 = {"dim": 16, "layers": 2, "heads": 2, "convolution": 5, "subsampling_channels": 4}
 NGRAM = {"processes": 1, "beam": 12}
@@ -38,6 +38,7 @@ CASES = {
     "decoder:kenlm": [NGRAM],
     "decoder:flashlight": [{"beam": 12}],
     "language_model:ngram": [{"order": 3}, {"order": 1}, {"order": 2, "cutoffs": [0, 1]}],
+    "score_protocol:n2": [{}],
     "corpus:files": [{"path": FOLDER}],
     "corpus:hub": [{"path": FOLDER}],
     "corpus:librispeech": [{"path": FOLDER}],

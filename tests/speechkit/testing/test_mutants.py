@@ -1,6 +1,7 @@
 """The contract kit itself: each defect is found by the check for it, a right part by none."""
 
 import pytest
+import torch
 
 from speechkit import Component
 from speechkit.discovery import load_plugins
@@ -8,13 +9,13 @@ from speechkit.testing import check, checks_of
 from speechkit.testing.subject import Subject
 
 from . import right
-from .wrong import WRONG, DropoutInEval, GivesNoSources, said_otherwise
+from .wrong import WRONG, DropoutInEval, GivesNoSources, SetsAFlagForAll, said_otherwise
 
 USES = {"decoder": frozenset({"language_model"})}
 AT_IMPORT = {
     "prints": "print('hello')",
     "writes the file": "open('left.txt', 'w').close()",
-    "seeds torch": "torch.manual_seed(1)",
+    "changes the global generator of torch": "torch.manual_seed(1)",
     "changes torch's number of threads": "torch.set_num_threads(torch.get_num_threads() + 1)",
     "makes the Linear `layer`": "layer = torch.nn.Linear(2, 2)",
     "starts the program": "import subprocess; subprocess.run(['true'])",
@@ -113,6 +114,13 @@ def test_noise_in_eval_mode_is_told_first_as_noise():
 def first_failure(kind, build):
     results = check(component(kind, build, right.RIGHT[kind][1]), kind)
     return next(each for each in results if each.outcome == "failed").saw
+
+
+def test_a_flag_that_is_left_set_is_named_and_put_back():
+    assert "torch's float32 matmul precision from 'highest' to 'medium'" in first_failure(
+        "model", SetsAFlagForAll
+    )
+    assert torch.get_float32_matmul_precision() == "highest"
 
 
 def test_what_is_missing_or_another_is_named():

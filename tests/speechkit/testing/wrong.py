@@ -3,10 +3,12 @@
 import math
 import random
 import secrets
+import unicodedata
 
 import datasets
 import numpy as np
 import torch
+from rapidfuzz.distance import Levenshtein
 from torch import nn
 
 from speechkit import Config, Hypothesis, Vocabulary, Word, ctc_loss, length_mask
@@ -33,6 +35,13 @@ def found_by(check, kind, settings=None):
 class GivesOneThing(right.Net):
     def forward(self, features, lengths):
         return super().forward(features, lengths)[0]
+
+
+@found_by("is_a_model", "model")
+class SetsAFlagForAll(right.Net):
+    def finished(self, scores):
+        torch.set_float32_matmul_precision("medium")
+        return super().finished(scores)
 
 
 @found_by("probabilities_sum_to_one", "model")
@@ -947,3 +956,192 @@ class StopsEarly(right.Bigrams):
             yield line
             if number == 30:
                 return
+
+
+# Text rules.
+
+
+@found_by("is_a_text_rule", "text_rule")
+class NoReturn(right.Spoken):
+    def __call__(self, text):
+        super().__call__(text)
+
+
+@found_by("is_a_text_rule", "text_rule")
+class GivesWords(right.Spoken):
+    def __call__(self, text):
+        return super().__call__(text).split()
+
+
+@found_by("every_text_can_be_written", "text_rule")
+class NumbersOfAnyLength(right.Spoken):
+    def said(self, number):
+        return super().said(str(int(number)))  # Python refuses 4300 digits
+
+
+@found_by("every_text_can_be_written", "text_rule")
+class EveryCharacterHasAName(right.Spoken):
+    def __call__(self, text):
+        return super().__call__("".join(each for each in text if unicodedata.name(each)))
+
+
+@found_by("every_text_can_be_written", "text_rule")
+class CutsCharactersApart(right.Spoken):
+    def __call__(self, text):
+        units = super().__call__(text).encode("utf-16-le")
+        return units[:2].decode("utf-16-le", "surrogatepass")
+
+
+@found_by("no_words_from_nothing", "text_rule")
+class MarksEveryText(right.Spoken):
+    def __call__(self, text):
+        return f"{super().__call__(text)} ."
+
+
+@found_by("no_words_from_nothing", "text_rule")
+class LastWordOfNone(right.Spoken):
+    def __call__(self, text):
+        return super().__call__(text).strip() or "none"
+
+
+@found_by("accents_may_stand_apart", "text_rule")
+class AsItIsWritten(right.Spoken):
+    def composed(self, text):
+        return text
+
+
+@found_by("it_depends_on_the_text_alone", "text_rule")
+class FirstTimeInFull(right.Spoken):
+    def __init__(self, config):
+        self.seen = set()
+
+    def said(self, number):
+        known = number in self.seen
+        self.seen.add(number)
+        return number if known else super().said(number)
+
+
+@found_by("it_depends_on_the_text_alone", "text_rule")
+class NoughtNowAndThen(right.Spoken):
+    def said(self, number):
+        nought = random.choice(["zero", "nought", "oh"])
+        return super().said(number).replace("zero", nought)
+
+
+@found_by("it_depends_on_the_text_alone", "text_rule")
+class SeedsByTheText(right.Spoken):
+    def __call__(self, text):
+        random.seed(text)
+        return super().__call__(text)
+
+
+@found_by("a_long_text_takes_its_share", "text_rule")
+class SplitsAtEachWord(right.Spoken):
+    def __call__(self, text):
+        text = super().__call__(text)
+        return " ".join(text.split()[at] for at in range(len(text.split())))
+
+
+# Score protocols.
+
+
+@found_by("is_a_score_protocol", "score_protocol")
+class OneNumber(right.WordErrors):
+    def __call__(self, pairs):
+        return super().__call__(pairs)["wer"]
+
+
+@found_by("is_a_score_protocol", "score_protocol")
+class NamedInCapitals(right.WordErrors):
+    def __call__(self, pairs):
+        return {"WER": super().__call__(pairs)["wer"]}
+
+
+@found_by("every_pair_has_its_numbers", "score_protocol")
+class NoReferenceIsEmpty(right.WordErrors):
+    def rate(self, errors, words):
+        return errors / words
+
+
+@found_by("every_pair_has_its_numbers", "score_protocol")
+class NoRateWithoutWords(right.WordErrors):
+    def rate(self, errors, words):
+        return errors / words if words else math.nan
+
+
+@found_by("every_pair_has_its_numbers", "score_protocol")
+class NamesThatCome(right.WordErrors):
+    def __call__(self, pairs):
+        given = super().__call__(pairs)
+        return given if given["wer"] < 1 else given | {"bad": 1.0}
+
+
+@found_by("what_is_right_is_best", "score_protocol")
+class AgainstItself(right.WordErrors):
+    def errors(self, reference, hypothesis):
+        return super().errors(reference, reference)
+
+
+@found_by("what_is_right_is_best", "score_protocol")
+class OverWhatIsRight(right.WordErrors):
+    def rate(self, errors, words):
+        return errors / (words - errors) if words > errors else 0.0
+
+
+@found_by("without_errors_there_are_none", "score_protocol")
+class WordsBetweenSpaces(right.WordErrors):
+    def errors(self, reference, hypothesis):
+        return Levenshtein.distance(reference.split(" "), f"{hypothesis} ".split(" "))
+
+
+@found_by("without_errors_there_are_none", "score_protocol")
+class Smoothed(right.WordErrors):
+    def rate(self, errors, words):
+        return (errors + 1) / (words + 2)
+
+
+@found_by("the_order_of_pairs_is_no_matter", "score_protocol")
+class RunningMean(right.WordErrors):
+    def __call__(self, pairs):
+        mean = 0.0
+        for reference, hypothesis in pairs:
+            rate = self.rate(self.errors(reference, hypothesis), len(reference.split()))
+            mean = 0.9 * mean + 0.1 * rate
+        return {"wer": mean}
+
+
+@found_by("the_order_of_pairs_is_no_matter", "score_protocol")
+class TheFirstFive(right.WordErrors):
+    def __call__(self, pairs):
+        return super().__call__(pairs[:5])
+
+
+@found_by("the_same_every_time", "score_protocol")
+class KeepsCounting(right.WordErrors):
+    def __init__(self, config):
+        self.pairs = []
+
+    def __call__(self, pairs):
+        self.pairs += pairs
+        return super().__call__(self.pairs)
+
+
+@found_by("the_pairs_stay_as_they_are", "score_protocol")
+class Sorts(right.WordErrors):
+    def __call__(self, pairs):
+        pairs.sort()
+        return super().__call__(pairs)
+
+
+@found_by("the_pairs_stay_as_they_are", "score_protocol")
+class AddsToTheList(right.WordErrors):
+    def __call__(self, pairs):
+        return super().__call__(pairs.append(("", "")) or pairs)
+
+
+@found_by("no_random_numbers", "score_protocol")
+class DrawsAgain(right.WordErrors):
+    def __call__(self, pairs):
+        np.random.seed(0)
+        np.random.choice(len(pairs), len(pairs))
+        return super().__call__(pairs)
