@@ -185,7 +185,6 @@ def _work(connection: Connection, packed: bytes, sample_rate: int) -> None:
     """Answer until the other end is closed: a shard and the rows read of it -> the next rows."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that trains ends this one
     os.environ["OMP_NUM_THREADS"] = "1"  # there are as many workers as cores should be busy
-    os.environ["USE_TORCH"] = "0"  # of `datasets`, which would load it, and never use it
     reading: _Reading | DataError
     try:
         reading = _Reading(pickle.loads(packed), sample_rate)  # noqa: S301 - of the parent process
