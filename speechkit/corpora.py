@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from speechkit.data.store import Store, fingerprint_of, prepare
+from speechkit.data.store import Store, fingerprint_of, gives_features, prepare
 from speechkit.errors import DataError
 from speechkit.interfaces import FeatureExtractor, Speech
 from speechkit.recipe import Choice, Recipe
@@ -41,10 +41,51 @@ class Corpora:
         train = self.recipe.train_corpus
         return {**({TRAIN: train} if train else {}), **self.tests}
 
+    @property
+    def streams(self) -> bool:
+        """Whether training reads its part while it learns: it is never prepared."""
+        return self.recipe.train.streaming and self.recipe.train_corpus is not None
+
+    @property
+    def prepared(self) -> Mapping[str, Choice]:
+        """The parts that are decoded before they are used: all, but a part that is streamed."""
+        return {
+            name: each for name, each in self.parts.items() if not (name == TRAIN and self.streams)
+        }
+
     @cached_property
     def speech(self) -> Mapping[str, Speech]:
-        """Datasets by part. All are opened at once: one that is missing is told before training."""
-        return {name: choice.build() for name, choice in self.parts.items()}
+        """Datasets by part. All are opened at once: one that is missing is told before training.
+
+        Raises:
+            DataError: one cannot be read; or it should be a stream, and is none.
+        """
+        speech = {name: choice.build() for name, choice in self.parts.items()}
+        if self.streams:
+            self._check_stream(speech[TRAIN])
+        return speech
+
+    def tell_of_stream(self) -> None:
+        """Say that a part is not among what is looked at."""
+        if self.streams:
+            self.reporter.say(
+                "train is streamed, and not looked at: what cannot be learnt from is told while "
+                "training meets it"
+            )
+
+    def _check_stream(self, train: Speech) -> None:
+        use = self.parts[TRAIN].use
+        if not isinstance(getattr(train, "num_shards", None), int):
+            raise DataError(
+                f"train.streaming = true, and corpus train ({use}) gives a table, not a stream",
+                hint='[corpus.train] use = "hub" with streaming = true gives one, of the hub or of '
+                "a folder of Parquet files; or take train.streaming out",
+            )
+        if gives_features(train, TRAIN):
+            raise DataError(
+                f"train.streaming = true, and corpus train ({use}) gives ready features",
+                hint="a stream is of audio; take train.streaming out, or features_column",
+            )
 
     def fingerprint(self, name: str) -> str:
         """Stands for a part's content, settings and sample rate."""

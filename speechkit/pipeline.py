@@ -10,6 +10,7 @@ import json
 import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import distribution, distributions
@@ -33,7 +34,6 @@ from speechkit.data.files import (
     write_json,
     written_whole,
 )
-from speechkit.data.look import frames_needed
 from speechkit.data.store import Store
 from speechkit.data.text import TextRules, read_lines, text_file
 from speechkit.decoding.decode import decode
@@ -67,16 +67,18 @@ from speechkit.settings import TuneSettings
 from speechkit.tracking import Tracking
 from speechkit.training.augment import Chain
 from speechkit.training.by_heart import learn_by_heart
-from speechkit.training.examples import Examples
+from speechkit.training.examples import Examples, unlearnable
 from speechkit.training.loop import Training
 from speechkit.training.processes import Processes
+from speechkit.training.streamed import Streamed
 
 # Settings of [train] that change how long training takes, not what it gives.
 _NO_RESULT = {"device", "threads", "keep", "checkpoint_minutes"}
 # Findings of the audit that are told by the stage which does something about them.
 _TOLD_ELSEWHERE = {"unreadable", "lost-characters"}
 # Settings that were not always there: at these values a training is what it was without them.
-_AS_BEFORE = {"accumulate": 1, "minutes": None, "same_text": 0}
+_AS_BEFORE = {"accumulate": 1, "minutes": None, "same_text": 0, "streaming": False}
+_OF_STREAMS = {"epoch_hours", "window_minutes"}  # settings that mean nothing without a stream
 _SHOWN = 8  # characters, or utterances, named in a warning
 
 
@@ -228,7 +230,8 @@ class Pipeline:
                 f"one batch is learnt by one process, not by {self.processes.count}",
                 hint="give the command without a launcher",
             )
-        self.reporter.say(learn_by_heart(self._training(self._new_recogniser())))
+        with closing(self._training(self._new_recogniser())) as training:
+            self.reporter.say(learn_by_heart(training))
 
     def _keep_recipe(self) -> None:
         """Put the recipe, with every default, into the run's folder."""
@@ -337,7 +340,9 @@ class Pipeline:
         trains = recipe.train_corpus is not None
         start = recipe.model_settings.start_from
         data = [TRAIN, *([VALIDATION] if recipe.validation_corpus else [])] if trains else []
-        settings = recipe.train.model_dump(mode="json", exclude=_NO_RESULT)
+        streams = self._corpora.streams
+        unused = set() if streams else _OF_STREAMS
+        settings = recipe.train.model_dump(mode="json", exclude=_NO_RESULT | unused)
         settings = {
             name: value
             for name, value in settings.items()
@@ -349,7 +354,8 @@ class Pipeline:
             "start_from": sha256(model_file(start)) if start else None,
             "augment": [each.described() for each in recipe.augment] if trains else [],
             "train": settings if trains else None,
-            "bad_utterances": recipe.data.bad_utterances,
+            # A stream meets what cannot be read while it trains: what to do then may be said then.
+            "bad_utterances": None if streams else recipe.data.bad_utterances,
             "data": {name: self._corpora.fingerprint(name) for name in data},
         }
 
@@ -413,7 +419,11 @@ class Pipeline:
     def _training(self, recogniser: Recogniser) -> Training:
         settings = self.recipe.train
         chain = Chain(self._augmentations, seed=self.recipe.settings.seed)
-        train = self._examples(TRAIN, recogniser, training=True)
+        source = (
+            self._streamed(recogniser)
+            if self._corpora.streams
+            else self._examples(TRAIN, recogniser, training=True)
+        )
         validation = None
         if self.recipe.validation_corpus:
             validation = self._examples(VALIDATION, recogniser, training=False)
@@ -423,14 +433,13 @@ class Pipeline:
         several = f", {self.processes.count} processes" if self.processes.count > 1 else ""
         self.reporter.say(
             f"training {self.recipe.model.use} ({size / 1e6:.2f} M parameters) on "
-            f"{len(train.chosen)} utterances, {train.seconds.sum() / 3600:.2f} h; "
-            f"{self.device}, {bf16}, {threads}{several}"
+            f"{source.told()}; {self.device}, {bf16}, {threads}{several}"
         )
         assert self.recipe.validation_decoder is not None  # a recipe that trains has one
         vocabulary = recogniser.units.vocabulary
         return Training(
             recogniser,
-            train,
+            source,
             validation,
             chain,
             self.recipe.validation_decoder.build(vocabulary=vocabulary, language_model=None),
@@ -442,6 +451,19 @@ class Pipeline:
             self._tracking,
         )
 
+    def _streamed(self, recogniser: Recogniser) -> Streamed:
+        return Streamed(
+            self._corpora.speech[TRAIN],
+            recogniser,
+            TextRules(self.recipe.text, self.recipe.own_rules()),
+            self.recipe.train,
+            seed=self.recipe.settings.seed,
+            workers=self.recipe.data.workers,
+            skip_bad=self.recipe.data.bad_utterances == "skip",
+            processes=self.processes,
+            reporter=self.reporter,
+        )
+
     def _examples(self, name: str, recogniser: Recogniser, *, training: bool) -> Examples:
         """The utterances training can learn from; what is left out is counted and told."""
         store = self._corpora.store(name)
@@ -451,15 +473,12 @@ class Pipeline:
         self._tell_removed(name, rules)
         chosen = np.arange(len(store))
         if training:
-            settings = self.recipe.train
-            needed = np.array([frames_needed(each) for each in labels])
-            frames = store.seconds / recogniser.frame_shift_seconds
-            reasons = {
-                "no text is left under the text rules": np.array([not each for each in labels]),
-                "more labels than frames": needed > frames,
-                f"shorter than {settings.min_seconds:g} s": store.seconds < settings.min_seconds,
-                f"longer than {settings.max_seconds:g} s": store.seconds > settings.max_seconds,
-            }
+            reasons = unlearnable(
+                labels,
+                store.seconds,
+                frame_shift_seconds=recogniser.frame_shift_seconds,
+                settings=self.recipe.train,
+            )
             for reason, bad in reasons.items():
                 if bad.any():
                     named = ", ".join(store.ids[index] for index in np.flatnonzero(bad)[:3])

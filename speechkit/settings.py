@@ -68,7 +68,9 @@ class DataSettings(Config):
     bad_utterances: Literal["error", "skip"] = Field(
         "error", description="what to do with audio that cannot be read: stop, or leave it out"
     )
-    workers: int = Field(2, gt=0, description="threads that decode audio")
+    workers: int = Field(
+        2, gt=0, description="threads, or with train.streaming processes, that decode audio"
+    )
 
 
 class FeaturesSettings(Config):
@@ -135,6 +137,20 @@ class TrainSettings(Config):
         description="the first epochs, on short transcripts: "
         "[{ epochs = 5, max_labels = 75, batch_seconds = 300 }, ...]; the others take all",
     )
+    streaming: bool = Field(
+        default=False,
+        description="learn from the corpus while it is read, for one larger than the disk: nothing "
+        "of it is prepared or kept; the corpus must be a stream, too",
+    )
+    epoch_hours: float | None = Field(
+        None, gt=0, description="speech in an epoch of a stream; default: a pass over the corpus"
+    )
+    window_minutes: float = Field(
+        120.0,
+        gt=0,
+        description="speech of a stream that is mixed and batched by length at a time; each "
+        "process holds twice as much in memory, 115 MB an hour at 16 kHz",
+    )
     learning_rate: float = Field(1e-3, gt=0, description="the highest")
     schedule: Literal["cosine", "one_cycle", "constant"] = Field(
         "cosine", description="of the learning rate, after warm-up"
@@ -174,6 +190,31 @@ class TrainSettings(Config):
             raise ValueError(
                 f"curriculum takes {short} of {self.epochs} epochs, and leaves none for all of the "
                 "data: raise epochs"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_stream_can_do_it(self) -> "TrainSettings":
+        if not self.streaming:
+            if self.epoch_hours is not None:
+                raise ValueError("epoch_hours is of a stream: set streaming = true, too")
+            return self
+        unable = {
+            "minutes": (self.minutes is not None, "how much there is to learn"),
+            "same_text": (bool(self.same_text), "which texts stand twice"),
+            "curriculum": (bool(self.curriculum), "which transcripts are short"),
+            'order = "fixed"': (self.order == "fixed", "an order: shards are read side by side"),
+        }
+        for name, (asked, why) in unable.items():
+            if asked:
+                raise ValueError(
+                    f"streaming = true and {name} do not go together: of a corpus that is read "
+                    f"only while it is learnt nobody knows {why}; leave one of them out"
+                )
+        if 60 * self.window_minutes < self.batch_seconds * self.accumulate:
+            raise ValueError(
+                f"window_minutes = {self.window_minutes:g} holds less than one step of "
+                f"{self.batch_seconds * self.accumulate:g} s: raise it, ten steps or more mix well"
             )
         return self
 

@@ -29,7 +29,8 @@ class HubConfig(ColumnConfig):
     revision: str | None = Field(None, description="a commit, a tag or a branch; default: newest")
     streaming: bool = Field(
         default=False,
-        description="read row by row while it is used, instead of downloading all first",
+        description="read row by row while it is used, instead of downloading all first; with "
+        "train.streaming, too, training learns from it so",
     )
 
 

@@ -24,10 +24,10 @@ _REVISION = 1  # of what is looked for
 def audit(corpora: Corpora, reporter: Reporter, *, lm_text: Sequence[Path]) -> Audit:
     """Look for leaks between a recipe's parts and LM text, and for what is odd in each part.
 
-    Nothing is changed. The parts are prepared as a run prepares them, and no audio is read beyond
-    that. What is found is kept in the cache: of data that have not changed only fingerprints are
-    taken. Else it costs, on one slow core, 0.1 ms an utterance and about 1.5 s for each million
-    words of LM text.
+    A training part that is streamed is not looked at. Nothing is changed. The parts are prepared as
+    a run prepares them, and no audio is read beyond that. What is found is kept in the cache: of
+    data that have not changed only fingerprints are taken. Else it costs, on one slow core, 0.1 ms
+    an utterance and about 1.5 s for each million words of LM text.
 
     Args:
         corpora: the recipe's speech.
@@ -40,7 +40,7 @@ def audit(corpora: Corpora, reporter: Reporter, *, lm_text: Sequence[Path]) -> A
     recipe = corpora.recipe
     at_work = _Auditing(corpora, reporter, [text_file(file) for file in lm_text])
     data = {
-        "data": {name: corpora.fingerprint(name) for name in corpora.parts},
+        "data": {name: corpora.fingerprint(name) for name in corpora.prepared},
         "bad_utterances": recipe.data.bad_utterances,
         "text": recipe.text_described(),
     }
@@ -52,6 +52,7 @@ def audit(corpora: Corpora, reporter: Reporter, *, lm_text: Sequence[Path]) -> A
         {name: Part(**part) for name, part in own["parts"].items()},
         tuple(str(file) for file in lm_text),
         ordered([finding_from(row) for row in (*shared["findings"], *own["findings"])]),
+        streamed=corpora.streams,
     )
 
 
@@ -70,7 +71,7 @@ class _Auditing:
 
     @cached_property
     def _parts(self) -> dict[str, Speech]:
-        stores = {name: self._corpora.store(name) for name in self._corpora.parts}
+        stores = {name: self._corpora.store(name) for name in self._corpora.prepared}
         normal = self._rules.normalize
         return {name: Speech(each, list(map(normal, each.texts))) for name, each in stores.items()}
 

@@ -75,11 +75,13 @@ class Audit:
 
     parts    by name: "train", "validation", the tests
     lm_text  the text files that were looked at
+    streamed whether there is a training part that was not, since it is read only while it is learnt
     """
 
     parts: dict[str, Part]
     lm_text: tuple[str, ...]
     findings: tuple[Finding, ...]
+    streamed: bool = False
 
     def of(self, severity: Severity) -> list[Finding]:
         """The findings of one severity."""
@@ -91,7 +93,13 @@ class Audit:
 
     def verdict(self) -> str:
         """What follows from it, in one to four sentences."""
-        return " ".join([self._on_leaks(), *self._on_unknown_speakers(), *self._on_the_rest()])
+        on_stream = (
+            ["The training part is streamed: what it shares with what is scored is not known."]
+            if self.streamed
+            else []
+        )
+        told = [self._on_leaks(), *on_stream, *self._on_unknown_speakers(), *self._on_the_rest()]
+        return " ".join(filter(None, told))
 
     def _on_leaks(self) -> str:
         leaks = [each for each in self.findings if each.is_leak and each.severity != "note"]
@@ -104,6 +112,8 @@ class Audit:
             return "Nothing is scored, so nothing can leak."
         sources = [name for name in ("train",) if name in self.parts]
         sources += ["the LM text"] if self.lm_text else []
+        if not sources and self.streamed:
+            return ""
         if not sources:
             return "There is no training part and no LM text that what is scored could be in."
         known = " or ".join(sources)

@@ -48,7 +48,8 @@ def measured(recipe: Recipe, reporter: Reporter) -> list[Look]:
     units: Units = recipe.units.build(alphabet=recipe.text.alphabet)
     shift = frame_shift_seconds(recipe, corpora.extractor, len(units.vocabulary))
     looks = []
-    for name, corpus in corpora.parts.items():
+    corpora.tell_of_stream()
+    for name, corpus in corpora.prepared.items():
         store = corpora.store(name)
         with reporter.progress(f"looking at {name}") as advance:
             found = look(

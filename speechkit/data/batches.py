@@ -2,15 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from speechkit.data.store import Store
-
 _JITTER = 0.05  # lengths are sorted after a random change of so much: other neighbours each epoch
+
+
+class Utterances(Protocol):
+    """What batches are made of: a store, or a window of a stream."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Their names."""
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """(utterances,) how long each lasts."""
+
+    def row(self, index: int) -> NDArray[np.float32]:
+        """(N,) samples in [-1, 1), or (T, D) features."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +74,7 @@ def pad(rows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(values), torch.from_numpy(lengths)
 
 
-def make_batch(store: Store, indices: Sequence[int], labels: Sequence[Sequence[int]]) -> Batch:
+def make_batch(store: Utterances, indices: Sequence[int], labels: Sequence[Sequence[int]]) -> Batch:
     """The utterances `indices` of `store`; `labels` is by index."""
     values, lengths = pad([store.row(index) for index in indices])
     chosen = [labels[index] for index in indices]
@@ -85,14 +99,25 @@ def epoch_batches(
     epoch: int,
     utterances: int | None = None,
 ) -> list[NDArray[np.int64]]:
-    """Indices of each batch of an epoch: a function of seed and epoch alone.
+    """Indices of each batch of an epoch: a function of seed and epoch alone."""
+    random = np.random.default_rng([seed, epoch])
+    return shuffled_batches(seconds, batch_seconds, random, utterances=utterances)
+
+
+def shuffled_batches(
+    seconds: NDArray[np.float64],
+    batch_seconds: float,
+    random: np.random.Generator,
+    *,
+    utterances: int | None = None,
+) -> list[NDArray[np.int64]]:
+    """Indices of batches, alike in length, in an order drawn from `random`.
 
     Utterances are sorted by length (changed a little at random, so that neighbours differ from
     epoch to epoch), cut where the longest times their number would pass `batch_seconds`, or their
     number `utterances`, and the batches shuffled. One longer than `batch_seconds` is a batch by
     itself.
     """
-    random = np.random.default_rng([seed, epoch])
     order = np.argsort(seconds * random.uniform(1 - _JITTER, 1 + _JITTER, len(seconds)))
     batches = cut(seconds, order, batch_seconds, utterances)
     random.shuffle(batches)

@@ -198,15 +198,7 @@ def _write(
     progress: Callable[[int, int | None, str], None],
     workers: int,
 ) -> None:
-    columns = set(speech.column_names or ())
-    wanted = {"id", "text"} | ({"features"} if "features" in columns else {"audio"})
-    if lacking := sorted(wanted - columns):
-        raise DataError(
-            f"corpus {name}: has no column {', '.join(lacking)}; its columns: "
-            f"{', '.join(sorted(columns))}",
-            hint="name the column in the corpus' settings, or have its plugin give it",
-        )
-    ready = "features" in columns
+    ready = gives_features(speech, name)
     total = len(speech) if hasattr(speech, "__len__") else None
     rows: dict[str, list[Any]] = {"id": [], "text": [], "speaker": [], "length": []}
     sounds: list[Measured] = []
@@ -216,7 +208,7 @@ def _write(
 
         def read(row: Mapping[str, Any]) -> tuple[Mapping[str, Any], _Read | str]:
             try:
-                values = _features(row) if ready else _audio(row, sample_rate)
+                values = _features(row) if ready else read_audio_of(row, sample_rate=sample_rate)
                 return row, (values, measure(values))
             except DataError as error:
                 return row, str(error)
@@ -253,7 +245,29 @@ def _write(
     write_json(folder / "meta.json", asdict(meta))
 
 
-def _audio(row: Mapping[str, Any], sample_rate: int) -> NDArray[np.int16]:
+def gives_features(speech: Speech, name: str) -> bool:
+    """Whether a corpus gives ready features, not audio.
+
+    Raises:
+        DataError: it lacks a column that every corpus has.
+    """
+    columns = set(speech.column_names or ())
+    wanted = {"id", "text"} | ({"features"} if "features" in columns else {"audio"})
+    if lacking := sorted(wanted - columns):
+        raise DataError(
+            f"corpus {name}: has no column {', '.join(lacking)}; its columns: "
+            f"{', '.join(sorted(columns))}",
+            hint="name the column in the corpus' settings, or have its plugin give it",
+        )
+    return "features" in columns
+
+
+def read_audio_of(row: Mapping[str, Any], *, sample_rate: int) -> NDArray[np.int16]:
+    """The samples of an utterance of a corpus, (N,) at a rate in hertz.
+
+    Raises:
+        DataError: it cannot be read; the message names it.
+    """
     audio = row["audio"] or {}
     source = audio.get("bytes") or (Path(audio["path"]) if audio.get("path") else b"")
     where = f"{row['id']} ({audio['path']})" if audio.get("path") else str(row["id"])

@@ -120,6 +120,8 @@ class Checking:
         validation_decoder = None
         if train and (train_corpus or "decoder" in train.model_fields_set):
             validation_decoder = self._validation_decoder(root, train.decoder, decoders)
+        if train and train.streaming and lm and lm_settings and decoder:
+            self._lm_of_a_stream(root, lm_settings, decoder)
         self._purpose(root, is_trained=model is not None and model.config.is_trained)
         if not (settings and data and text and train and features and features_settings and units):
             return None
@@ -166,6 +168,16 @@ class Checking:
         elif not corpus.table.get("test", corpus).table:
             message = "nothing to do: neither a [corpus.train] to train on nor a [corpus.test.NAME]"
             self.tell(Problem(corpus.place, message, is_gap=True))
+
+    def _lm_of_a_stream(self, root: Node, settings: LanguageModelSettings, decoder: Choice) -> None:
+        """Transcripts for a language model would have to be read beforehand, all of them."""
+        if settings.train_text and "language_model" in decoder.component.uses:
+            node, _ = root.at(("lm", "train_text"))
+            message = (
+                "lm.train_text = true needs all transcripts, and train.streaming prepares none"
+            )
+            hint = "write train_text = false in [lm], and give text files: text = [...]"
+            self.tell(Problem(node.place, message, hint))
 
     def _settings(
         self, config: type[C], name: str, root: Node, *, is_required: bool = False

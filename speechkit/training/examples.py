@@ -1,24 +1,39 @@
 """Speech to learn from, or to validate on, and its batches."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from speechkit.data.batches import Batch, make_batch
-from speechkit.data.store import Store
+from speechkit.data.batches import Batch, Utterances, make_batch
+from speechkit.data.look import frames_needed
+from speechkit.settings import TrainSettings
 
 
 @dataclass(frozen=True)
 class Examples:
-    """A store, its texts under the rules, their labels, and which of it is used."""
+    """Utterances, their texts under the rules, their labels, and which of them are used."""
 
-    store: Store
+    store: Utterances
     texts: Sequence[str]
     labels: Sequence[Sequence[int]]
     chosen: NDArray[np.int64]
+
+    @property
+    def sample(self) -> "Examples":
+        """What is checked and measured before training: all of them."""
+        return self
+
+    def told(self) -> str:
+        """What they are, for people."""
+        return f"{len(self.chosen)} utterances, {self.seconds.sum() / 3600:.2f} h"
+
+    @property
+    def longest(self) -> float:
+        """Seconds."""
+        return float(self.seconds.max())
 
     @property
     def seconds(self) -> NDArray[np.float64]:
@@ -40,3 +55,24 @@ class Examples:
     def batch(self, places: NDArray[np.int64]) -> Batch:
         """The utterances at `places` of `chosen`."""
         return make_batch(self.store, self.chosen[places].tolist(), self.labels)
+
+    def padded_seconds(self, places: NDArray[np.int64]) -> float:
+        """Speech in the batch of `places`, padding included."""
+        return float(self.seconds[places].max()) * len(places)
+
+
+def unlearnable(
+    labels: Sequence[Sequence[int]],
+    seconds: NDArray[np.float64],
+    *,
+    frame_shift_seconds: float,
+    settings: TrainSettings,
+) -> Mapping[str, NDArray[np.bool_]]:
+    """Why utterances cannot be learnt from: by the reason, (utterances,) for which it holds."""
+    needed = np.array([frames_needed(each) for each in labels], np.int64)
+    return {
+        "no text is left under the text rules": np.array([not each for each in labels], bool),
+        "more labels than frames": needed > seconds / frame_shift_seconds,
+        f"shorter than {settings.min_seconds:g} s": seconds < settings.min_seconds,
+        f"longer than {settings.max_seconds:g} s": seconds > settings.max_seconds,
+    }

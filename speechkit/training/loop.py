@@ -11,14 +11,13 @@ how they are split.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +31,7 @@ from speechkit.reporter import Reporter
 from speechkit.scoring.edits import character_edits, word_edits
 from speechkit.settings import TrainSettings
 from speechkit.tracking import Tracking
+from speechkit.training.ahead import ahead_of
 from speechkit.training.augment import Chain
 from speechkit.training.budget import Budget
 from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
@@ -42,15 +42,14 @@ from speechkit.training.metrics import Metrics, Unwritten
 from speechkit.training.position import Position
 from speechkit.training.processes import Processes
 from speechkit.training.schedule import learning_rate_factor
+from speechkit.training.step import Step
+from speechkit.training.streamed import Streamed
 from speechkit.training.termination import Termination
 
 _BAD_BATCHES = 20  # in a row, whose loss is not finite, end the training
 _TIMED_STEPS = 12  # at most, for a time budget
 _TIMED_SHARE = 0.03  # of the budget, at most, to time them
 _EXAMPLES = 3  # utterances shown beside their targets at each validation
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Training:
     """A training, from where its folder says it is to its end.
 
     recogniser  on its device; holds the best weights when training has ended
-    train       what to learn
+    source      what to learn
     validation  what to choose the best weights by; None: the last are kept
     chain       augmentations
     decoder     of validations
@@ -77,7 +76,7 @@ class Training:
     """
 
     recogniser: Recogniser
-    train: Examples
+    source: Examples | Streamed
     validation: Examples | None
     chain: Chain
     decoder: Decoder
@@ -103,17 +102,33 @@ class Training:
             processes=self.processes,
         )
 
+    @property
+    def train(self) -> Examples:
+        """What to learn; of a stream, what is checked and measured before the first step."""
+        return self.source.sample
+
     def run(self) -> None:
         """Train to the end; the first process writes the best weights to model.safetensors.
 
         Raises:
             TerminatedError: it was asked to end; a checkpoint is there to go on from.
         """
+        with closing(self):
+            self._run()
+
+    def close(self) -> None:
+        """End the processes that read a stream, if there are any."""
+        if isinstance(self.source, Streamed):
+            self.source.close()
+
+    def _run(self) -> None:
         self.budget = self._budget()
         if not self._resume():
             if self.processes.is_first:
                 self.begin()
             self.processes.copy_from_the_first(self.recogniser.state_dict().values())
+            if isinstance(self.source, Streamed):
+                self.source.measure()
             if self.budget:
                 self._plan(self.budget)
         kind = Metrics if self.processes.is_first else Unwritten
@@ -171,39 +186,37 @@ class Training:
 
     def _epoch(self, metrics: Metrics) -> None:
         epoch = self.position.epoch
-        batches = self._batches(epoch)
-        every = self.settings.accumulate
-        steps = self._steps(batches)
         began, waited, padding, seconds, made = time.monotonic(), 0.0, 0.0, 0.0, 0
         saved = began
-        first = -(-self.position.batch // every)  # an epoch's last step may have fewer batches
+        steps = self._arriving(epoch)
         with self.reporter.progress(f"epoch {epoch + 1}/{ceil(self.epochs)}") as advance:
-            arriving = _ahead(self._share, steps[first:])
-            for number in range(first, len(steps)):
-                if number >= round((self.epochs - epoch) * len(steps)):
-                    break  # a time budget may end within an epoch
+            while True:
                 asked = time.monotonic()
-                share = next(arriving)
+                step = next(steps, None)
+                if step is None:
+                    break
                 waited += time.monotonic() - asked
-                padding += sum(batch.padding for batch in share)
-                made += len(share)
-                seconds += sum(float(self.train.seconds[each].sum()) for each in steps[number])
-                done = (epoch + number / len(steps)) / self.epochs
-                learnt = self._step([batch.to(self.device) for batch in share], done, metrics)
-                speech = sum(_padded(self.train, places) for places in steps[number])
-                self._note_time(time.monotonic() - asked, speech)
-                batch = min((number + 1) * every, len(batches))
-                self.position = replace(self.position, batch=batch)
+                padding += sum(batch.padding for batch in step.batches)
+                made += len(step.batches)
+                seconds += step.seconds
+                learnt = self._step(
+                    [batch.to(self.device) for batch in step.batches],
+                    step.pass_,
+                    (epoch + step.begins) / self.epochs,
+                    metrics,
+                )
+                self._note_time(time.monotonic() - asked, step.padded)
+                self.position = replace(self.position, batch=step.after)
                 if learnt:
                     self.tracking.tell("speechkit_on_step_end", step=learnt)
-                advance(number + 1, len(steps), _shown(learnt))
+                advance(step.number + 1, step.total, _shown(learnt))
                 stop, due = self.processes.total(
                     self.termination.asked,
                     time.monotonic() - saved > 60 * self.settings.checkpoint_minutes,
                 )
                 if stop:
                     raise _AskedToEndError
-                if due and number + 1 < len(steps):  # after the last one there is more to do
+                if due and step.number + 1 < step.total:  # after the last one there is more to do
                     self._save()
                     saved = time.monotonic()
         took = time.monotonic() - began
@@ -232,6 +245,8 @@ class Training:
             },
         )
         self.position = replace(self.position, epoch=epoch + 1, batch=0, loss_sum=0.0, label_sum=0)
+        if isinstance(self.source, Streamed):
+            self.source.end_epoch()
         self._save()
         ended = EpochEnd(
             epoch=epoch + 1,
@@ -247,6 +262,33 @@ class Training:
             waiting=waited / took,
         )
         self.tracking.tell("speechkit_on_epoch_end", epoch=ended)
+
+    def _arriving(self, epoch: int) -> Iterator[Step]:
+        """The steps of an epoch that are left."""
+        if isinstance(self.source, Streamed):
+            return self.source.steps(epoch)
+        return self._prepared(epoch)
+
+    def _prepared(self, epoch: int) -> Iterator[Step]:
+        """Those of data that are prepared; batches are made one step ahead."""
+        batches = self._batches(epoch)
+        every = self.settings.accumulate
+        steps = self._steps(batches)
+        first = -(-self.position.batch // every)  # an epoch's last step may have fewer batches
+        arriving = ahead_of(map(self._share, steps[first:]))
+        for number in range(first, len(steps)):
+            if number >= round((self.epochs - epoch) * len(steps)):
+                return  # a time budget may end within an epoch
+            yield Step(
+                next(arriving),
+                pass_=epoch,
+                begins=number / len(steps),
+                number=number,
+                total=len(steps),
+                after=min((number + 1) * every, len(batches)),
+                seconds=sum(float(self.train.seconds[each].sum()) for each in steps[number]),
+                padded=sum(map(self.train.padded_seconds, steps[number])),
+            )
 
     def _batches(self, epoch: int) -> list[NDArray[np.int64]]:
         """Places of the utterances of each batch, in all processes."""
@@ -275,13 +317,17 @@ class Training:
         factor = learning_rate_factor(self.settings.schedule, done, self.settings.warmup)
         return self.settings.learning_rate * factor
 
-    def _step(self, batches: Sequence[Batch], done: float, metrics: Metrics) -> StepEnd | None:
-        """Learn from some batches at once; gives what was learnt, None where nothing was."""
+    def _step(
+        self, batches: Sequence[Batch], pass_: int, done: float, metrics: Metrics
+    ) -> StepEnd | None:
+        """Learn from some batches at once; gives what was learnt, None where nothing was.
+
+        pass_  over the data, that they are of
+        done   share of the training before
+        """
         position, rate = self.position, self._rate(done)
         with self._telling_of_memory(batches):
-            learnt = self.learner.learn(
-                batches, epoch=position.epoch, step=position.step, rate=rate
-            )
+            learnt = self.learner.learn(batches, epoch=pass_, step=position.step, rate=rate)
         if not learnt.is_finite:
             self._bad_batch(learnt.strange)
             return None
@@ -304,14 +350,13 @@ class Training:
         try:
             yield
         except torch.OutOfMemoryError as error:
-            longest = float(self.train.seconds.max())
             ids = [each for batch in batches for each in batch.ids]
             raise DeviceError(
                 f"out of memory on {self.device} with a batch of {len(ids)} utterances, "
                 f"{', '.join(ids[:3])}, ...",
                 hint=f"lower train.batch_seconds ({self.settings.batch_seconds:g}), which "
                 "train.accumulate can make up for, or train.max_seconds (the longest utterance "
-                f"lasts {longest:.1f} s)",
+                f"lasts {self.source.longest:.1f} s)",
             ) from error
 
     def _bad_batch(self, named: Sequence[str]) -> None:
@@ -404,12 +449,14 @@ class Training:
         self._checkpoint()
 
     def _checkpoint(self) -> None:
-        if not self.processes.is_first:
-            return
         state: dict[str, Any] = {
             "position": self.position.stored(),
             "updates": self.learner.average.updates,
         }
+        if isinstance(self.source, Streamed):
+            state["stream"] = self.source.stored()
+        if not self.processes.is_first:
+            return
         if self.budget:
             state["budget"] = self.budget.stored()
         save_checkpoint(
@@ -435,9 +482,10 @@ class Training:
         if self.budget:
             self.budget.put_back(state["budget"])
             self._keep_to(self.budget)
-        self.reporter.say(
-            f"going on from epoch {self.position.epoch + 1}, batch {self.position.batch + 1}"
-        )
+        line = f"going on from epoch {self.position.epoch + 1}, batch {self.position.batch + 1}"
+        if isinstance(self.source, Streamed):
+            line += f": {self.source.put_back(state['stream'])}"
+        self.reporter.say(line)
         return True
 
     # ---- a time budget
@@ -449,7 +497,7 @@ class Training:
         work = []
         for epoch in range(lessons + 1):
             batches = self._batches(epoch)
-            speech = sum(_padded(self.train, places) for places in batches)
+            speech = sum(map(self.train.padded_seconds, batches))
             work.append((speech, len(self._steps(batches))))
         return Budget(
             self.settings.minutes,
@@ -465,8 +513,8 @@ class Training:
         nowhere = Unwritten(self.folder, 0)
         for step in steps[:_TIMED_STEPS]:
             asked = time.monotonic()
-            self._step([each.to(self.device) for each in self._share(step)], 0.0, nowhere)
-            speech = sum(_padded(self.train, places) for places in step)
+            self._step([each.to(self.device) for each in self._share(step)], 0, 0.0, nowhere)
+            speech = sum(map(self.train.padded_seconds, step))
             timed.append((time.monotonic() - asked, speech))
             late = time.monotonic() - began > _TIMED_SHARE * 60 * budget.minutes
             if self.processes.of_the_first(late and len(timed) > 1):
@@ -527,21 +575,3 @@ class _AskedToEndError(Exception):
 
 def _shown(learnt: StepEnd | None) -> str:
     return f"loss {learnt.losses['loss']:.3f}" if learnt else "a loss that is not finite"
-
-
-def _padded(examples: Examples, places: NDArray[np.int64]) -> float:
-    """Seconds of speech in a batch, padding included."""
-    return float(examples.seconds[places].max()) * len(places)
-
-
-def _ahead(make: Callable[[Given], Made], given: Iterable[Given]) -> Iterator[Made]:
-    """Make each in a thread while the one before is learnt from."""
-    with ThreadPoolExecutor(1) as pool:
-        coming: Future[Made] | None = None
-        for each in given:
-            following = pool.submit(make, each)
-            if coming:
-                yield coming.result()
-            coming = following
-        if coming:
-            yield coming.result()
