@@ -118,7 +118,7 @@ def theirs(network: str, options: argparse.Namespace) -> float:
 
     torch.set_num_threads(options.threads)
     rows = peer_rows(network, options)
-    seconds = sum(row["seconds"] for row in rows)
+    seconds = sum(map(float, rows["seconds"]))
 
     class Clock(TrainerCallback):  # type: ignore[misc]
         """When each epoch begins and ends."""
