@@ -63,16 +63,16 @@ class Tracking:
                 try:
                     getattr(tracker.hook, hook)(run=self._run, **given)
                 except (Exception, SystemExit) as error:
-                    said = f"failed in {hook} ({type(error).__name__}: {error})"
-                    self._warn(tracker, said, "the run goes on without it")
+                    trouble = f"{type(error).__name__}: {error}"
+                    self._warn(tracker, f"failed in {hook}", trouble, "the run goes on without it")
             # That a library draws a random number for itself is no defect.
             drawn = {each.name for each in generators()} if changes else set()
             if flags := [each for each in changes if each not in drawn]:
-                self._warn(tracker, f"changed in {hook} {', '.join(flags)}", "it was put back")
+                self._warn(tracker, f"meddled in {hook}", ", ".join(flags), "it was put back")
 
-    def _warn(self, tracker: Tracker, said: str, then: str) -> None:
-        """Warn of a tracker, once of the same."""
-        said = shorten(said, _LONGEST, placeholder=" ...")
-        if (tracker, said) not in self._warned:
-            self._warned.add((tracker, said))
-            self._reporter.warn(f"{tracker} {said}: {then}")
+    def _warn(self, tracker: Tracker, did: str, trouble: str, then: str) -> None:
+        """Warn of a tracker, once of the same trouble."""
+        trouble = shorten(trouble, _LONGEST, placeholder=" ...")
+        if (tracker, trouble) not in self._warned:
+            self._warned.add((tracker, trouble))
+            self._reporter.warn(f"{tracker} {did} ({trouble}): {then}")
