@@ -5,7 +5,7 @@ run:
 	python -m pip install . && speechkit run quickstart
 
 test:
-	python -m pip install -e '.[test]' && python -m pytest
+	python -m pip install -e '.[test]' && python -m pytest -n auto
 
 test-gpu:
 	python -m pytest -m gpu -rs

@@ -44,6 +44,11 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)  # of the training, at which its curve is told
 
 
+def run_name(system: str, seed: int | None) -> str:
+    """What the run of a system is called."""
+    return system if seed is None else f"{system}-seed-{seed}"
+
+
 @checked(frozen=True, config=ConfigDict(extra="forbid"))
 class System:
     """A recipe with settings, as the table has it."""
@@ -52,17 +57,20 @@ class System:
     recipe: str
     profile: str | None = None
     set: tuple[str, ...] = ()
+    start_from: str | None = None  # an earlier system, trained with the same seed
     decoders: tuple[str, ...] = ("greedy",)
 
     def run(self, seed: int | None) -> str:
         """The name of its run."""
-        return self.name if seed is None else f"{self.name}-seed-{seed}"
+        return run_name(self.name, seed)
 
     def command(self, decoder: str, seed: int | None) -> list[str]:
         """What carries it out, after `speechkit`."""
         words = ["run", self.recipe, "--run", self.run(seed)]
         words += ["--profile", self.profile] if self.profile else []
         changes = [*self.set, f"decoder.use={decoder}"]
+        if self.start_from:
+            changes.append(f"model.start_from={run_name(self.start_from, seed)}")
         changes += [] if seed is None else [f"recipe.seed={seed}"]
         return [*words, *(word for each in changes for word in ("--set", each))]
 
@@ -97,13 +105,23 @@ def systems_in(file: Path) -> list[System]:
     """The systems of a table.
 
     Raises:
-        SystemExit: it is none.
+        SystemExit: it is none, or a system starts from one that is not trained before it.
     """
     try:
         listed = tomllib.loads(file.read_text(encoding="utf-8"))["system"]
-        return TypeAdapter(list[System]).validate_python(listed)
+        systems = TypeAdapter(list[System]).validate_python(listed)
     except (OSError, KeyError, tomllib.TOMLDecodeError, ValidationError) as error:
         raise SystemExit(f"error: {file}: {error}") from None
+    names: list[str] = []
+    for each in systems:
+        if each.start_from and each.start_from not in names:
+            told = ", ".join(names) or "none"
+            raise SystemExit(
+                f"error: {file}: {each.name} starts from {each.start_from}, which is no system "
+                f"above it: {told}"
+            )
+        names.append(each.name)
+    return systems
 
 
 def carry_out(systems: Sequence[System], seed: int | None) -> list[str]:
@@ -161,6 +179,7 @@ def _system(left: Left) -> list[str]:
     threads = run.environment.get("threads")
     device = str(run.environment.get("device", ""))
     named = [left.system.recipe, *([left.system.profile] if left.system.profile else [])]
+    named += [f"from {left.system.start_from}"] if left.system.start_from else []
     return [
         run.folder.name,
         " ".join([*named, *left.system.set]),

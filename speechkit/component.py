@@ -53,7 +53,8 @@ class Config(BaseModel):
         return False
 
 
-def _absolute(path: Path, info: ValidationInfo) -> Path:
+def absolute(path: Path, info: ValidationInfo) -> Path:
+    """`~` is expanded, the rest is relative to the recipe's file."""
     folder = (info.context or {}).get("folder", Path())
     return Path(os.path.normpath(Path(folder) / path.expanduser()))
 
@@ -63,7 +64,7 @@ def _as_text(path: object) -> object:
 
 
 RecipePath = Annotated[
-    Path, Strict(strict=False), BeforeValidator(_as_text), AfterValidator(_absolute)
+    Path, Strict(strict=False), BeforeValidator(_as_text), AfterValidator(absolute)
 ]
 """A path in a component's settings: `~` is expanded, the rest is relative to the recipe's file."""
 

@@ -11,7 +11,7 @@ import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from importlib.metadata import distribution, distributions
 from pathlib import Path
@@ -65,6 +65,7 @@ from speechkit.runs import RunFolder, differences
 from speechkit.scoring.scores import Lines, Score, measured, read_decoded, score, write_scores
 from speechkit.settings import TuneSettings
 from speechkit.tracking import Tracking
+from speechkit.trained import find_model
 from speechkit.training.augment import Chain
 from speechkit.training.by_heart import learn_by_heart
 from speechkit.training.examples import Examples, unlearnable
@@ -82,6 +83,16 @@ _OF_STREAMS = {"epoch_hours", "window_minutes"}  # settings that mean nothing wi
 _SHOWN = 8  # characters, or utterances, named in a warning
 
 
+def _with_start_found(recipe: Recipe, root: Path) -> Recipe:
+    """The recipe with a path where `model.start_from` is a name: the run's own is kept so."""
+    given = recipe.model_settings.start_from
+    if given is None or Path(given).is_absolute():
+        return recipe
+    place = find_model(given, root, "model.start_from =").absolute()
+    changed = recipe.model_settings.model_copy(update={"start_from": str(place)})
+    return replace(recipe, model_settings=changed)
+
+
 @dataclass
 class Pipeline:
     """One execution of a recipe.
@@ -97,6 +108,7 @@ class Pipeline:
     _built: Decoder | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self.recipe = _with_start_found(self.recipe, self.folder.parent)
         self._tracking = Tracking((), self.reporter)  # until a run has trackers
 
     def run(self) -> list[Score]:
@@ -297,10 +309,9 @@ class Pipeline:
 
     def _train(self, folder: RunFolder) -> None:
         output = self.folder / "model.safetensors"
-        start = self.recipe.model_settings.start_from
-        if start and model_file(start).resolve() == output.resolve():
+        if self._start and self._start.resolve() == output.resolve():
             raise RunError(
-                f"model.start_from is {start}, the folder of this very run",
+                f"model.start_from is {self.recipe.model_settings.start_from}, this very run",
                 hint="give the new run a name of its own: --run NAME",
             )
         inputs = self._train_inputs()
@@ -335,10 +346,15 @@ class Pipeline:
                 training.run()
         folder.done("train", inputs, output)
 
+    @cached_property
+    def _start(self) -> Path | None:
+        """The model file that training starts from."""
+        given = self.recipe.model_settings.start_from
+        return model_file(Path(given)) if given else None
+
     def _train_inputs(self) -> dict[str, Any]:
         recipe = self.recipe
         trains = recipe.train_corpus is not None
-        start = recipe.model_settings.start_from
         data = [TRAIN, *([VALIDATION] if recipe.validation_corpus else [])] if trains else []
         streams = self._corpora.streams
         unused = set() if streams else _OF_STREAMS
@@ -351,7 +367,7 @@ class Pipeline:
         return {
             **self._blueprint().described(),
             "seed": recipe.settings.seed,
-            "start_from": sha256(model_file(start)) if start else None,
+            "start_from": sha256(self._start) if self._start else None,
             "augment": [each.described() for each in recipe.augment] if trains else [],
             "train": settings if trains else None,
             # A stream meets what cannot be read while it trains: what to do then may be said then.
@@ -410,10 +426,10 @@ class Pipeline:
     def _new_recogniser(self) -> Recogniser:
         torch.manual_seed(self.recipe.settings.seed)  # the first weights
         recogniser = Recogniser(self._blueprint())
-        if start := self.recipe.model_settings.start_from:
+        if self._start:
             trains = self.recipe.train_corpus is not None
-            check_same(recogniser.blueprint, model_file(start), whole=not trains)
-            load_weights(recogniser, model_file(start))
+            check_same(recogniser.blueprint, self._start, whole=not trains)
+            load_weights(recogniser, self._start)
         return recogniser
 
     def _training(self, recogniser: Recogniser) -> Training:

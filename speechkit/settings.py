@@ -1,11 +1,12 @@
 """Settings of the engine itself: the tables, and keys of tables, that belong to no plugin."""
 
 import unicodedata
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 
-from speechkit.component import Config, Field, RecipePath
+from speechkit.component import Config, Field, RecipePath, absolute
 
 STANDARD = "standard"  # the score protocol that is no plugin's
 
@@ -83,11 +84,20 @@ class FeaturesSettings(Config):
     )
 
 
+def _path_or_name(given: str, info: ValidationInfo) -> str:
+    """A path, absolute as in all recipes that are kept; a name as it is."""
+    path = absolute(Path(given), info)
+    is_name = given == Path(given).name and not path.exists()
+    return given if is_name else str(path)
+
+
 class ModelSettings(Config):
     """Keys of [model] beside those of the model."""
 
-    start_from: RecipePath | None = Field(
-        None, description="a run's folder or a model file whose weights training starts from"
+    start_from: Annotated[str, AfterValidator(_path_or_name)] | None = Field(
+        None,
+        description="whose weights training starts from: a run's folder, a model file, or the "
+        "name of a run or of an installed model",
     )
 
 

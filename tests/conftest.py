@@ -1,5 +1,6 @@
 """What tests of several packages share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from speechkit.discovery import Plugins, load_plugins
 # A busy machine is slow now and then; nothing is wrong with what is tested.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+# Tests that run beside one another have a core each: OpenMP threads that share one spin.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of processes that tests start
+    torch.set_num_threads(1)
 
 TOYS = Path(__file__).parent / "speechkit" / "toy_plugin.py"
 

@@ -12,8 +12,8 @@ from speechkit.errors import ModelError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from speechkit.pretrained import InstalledModel
     from speechkit.report.blocks import Block
+    from speechkit.trained import InstalledModel
 
 app = typer.Typer(help="List and show trained models, and make one of a run.")
 
@@ -31,7 +31,7 @@ def models(context: typer.Context) -> None:
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:  # noqa: FBT002 - a flag
     """List the models that `--model NAME` knows, whoever ships them."""
-    from speechkit.pretrained import installed_models  # noqa: PLC0415 - pydantic comes with it
+    from speechkit.trained import installed_models  # noqa: PLC0415 - pydantic comes with it
 
     found = installed_models()
     if as_json:
@@ -49,8 +49,8 @@ def show(
     as_json: AsJson = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Show a model's card: what it is, its scores, what it learnt from, its licence and limits."""
-    from speechkit.pretrained import find_model, is_pretrained, verified  # noqa: PLC0415 - as above
     from speechkit.pretrained.card import card  # noqa: PLC0415 - as above
+    from speechkit.trained import find_model, is_pretrained, verified  # noqa: PLC0415 - as above
 
     folder = find_model(model, ROOT)
     if not is_pretrained(folder):

@@ -11,9 +11,9 @@ from speechkit.cli.context import plugins_of
 from speechkit.device import choose_device, prepare_process
 from speechkit.errors import DataError, RunError
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
-from speechkit.pretrained import find_model, is_pretrained
 from speechkit.pretrained.loading import load_pretrained
 from speechkit.recogniser import load_recogniser
+from speechkit.trained import find_model, is_pretrained
 
 
 def open_transcriber(

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from speechkit.pretrained.folder import Facts, Result
 from speechkit.report.blocks import Block, Heading, Paragraph, Table
+from speechkit.trained.folder import Facts, Result
 
 
 def card(facts: Facts) -> Iterator[Block]:

@@ -14,8 +14,8 @@ from speechkit.data.files import cache_folder, folder_written_whole
 from speechkit.discovery import Plugins
 from speechkit.errors import ModelError
 from speechkit.interfaces import Decoder, LanguageModel, Vocabulary
-from speechkit.pretrained.folder import FACTS, LM, RECIPE, Facts, verified
 from speechkit.recogniser import Recogniser, load_recogniser
+from speechkit.trained.folder import FACTS, LM, RECIPE, Facts, verified
 
 
 def load_pretrained(

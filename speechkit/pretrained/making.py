@@ -22,7 +22,15 @@ from speechkit.errors import ModelError
 from speechkit.packing import Precision
 from speechkit.pipeline import Pipeline
 from speechkit.pretrained.card import card
-from speechkit.pretrained.folder import (
+from speechkit.recipe import Recipe, read_recipe
+from speechkit.recipe.record import path_settings
+from speechkit.recogniser import Recogniser, load_recogniser
+from speechkit.report.markdown import to_markdown
+from speechkit.report.read import Run, read_run
+from speechkit.reporter import Reporter
+from speechkit.runs import RunFolder
+from speechkit.scoring.scores import Lines, Score, read_decoded
+from speechkit.trained.folder import (
     CARD,
     FACTS,
     FORMAT,
@@ -36,14 +44,6 @@ from speechkit.pretrained.folder import (
     Result,
     verified,
 )
-from speechkit.recipe import Recipe, read_recipe
-from speechkit.recipe.record import path_settings
-from speechkit.recogniser import Recogniser, load_recogniser
-from speechkit.report.markdown import to_markdown
-from speechkit.report.read import Run, read_run
-from speechkit.reporter import Reporter
-from speechkit.runs import RunFolder
-from speechkit.scoring.scores import Lines, Score, read_decoded
 
 GREEDY = "greedy"
 MAY_BE_SET = ("decoder", "lm", "tune")  # tables of the recipe that training does not depend on

@@ -127,6 +127,19 @@ def test_each_row_is_of_its_decoder(results, tmp_path, monkeypatch):
     assert tables[2].rows == [["мой run", "", "", "0.5000", "0.5000", "0.5000"]]
 
 
+def test_a_system_starts_from_one_above_it_with_the_same_seed(results, tmp_path):
+    table = tmp_path / "table.toml"
+    first = '[[system]]\nname = "first"\nrecipe = "quickstart"\n'
+    second = '[[system]]\nname = "second"\nrecipe = "quickstart"\nstart_from = "first"\n'
+    table.write_text(first + second)
+    system = results.systems_in(table)[1]
+    assert "model.start_from=first" in system.command("greedy", None)
+    assert "model.start_from=first-seed-5" in system.command("greedy", 5)
+    table.write_text(second + first)
+    with pytest.raises(SystemExit, match="second starts from first, which is no system above it"):
+        results.systems_in(table)
+
+
 def test_what_fails_is_told(results, given, tmp_path, capsys):
     file = tmp_path / "table.toml"
     file.write_text('[[system]]\nname = "none"\nrecipe = "no_recipe"\n')

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from speechkit import (
 )
 from speechkit.bundle import write_bundle
 from speechkit.discovery import load_plugins
-from speechkit.errors import TerminatedError
+from speechkit.errors import ModelError, TerminatedError
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
 from speechkit.pipeline import Pipeline
 from speechkit.recipe import read_recipe
@@ -536,11 +537,16 @@ def test_fine_tuning_starts_from_the_weights_and_a_run_can_only_decode(house):
             weights(house).values(), weights(house, "tuned").values(), strict=True
         )
     )
+    with pytest.raises(ModelError, match=r"model.start_from = toons: no folder or file, and no"):
+        pipeline(house, "model.start_from=toons", run="other").run()
     text = RECIPE.replace('[corpus.train]\nuse = "files"\npath = "train.csv"\n', "").replace(
-        "[model]\n", '[model]\nstart_from = "runs/tones"\n'
+        "[model]\n",
+        '[model]\nstart_from = "tones"\n',  # the run of this name
     )
     (house / "tones.toml").write_text(text)
     rows = pipeline(house, run="decoded").run()
+    kept = tomllib.loads((house / "runs/decoded/recipe.toml").read_text())
+    assert kept["model"]["start_from"] == str(house / "runs/tones")
     assert [row.wer for row in rows] == [
         each["wer"] for each in json.loads((house / "runs/tones/scores.json").read_text())
     ]
@@ -775,7 +781,7 @@ def test_a_model_without_a_record_is_not_thrown_away(house):
 
 def test_a_run_cannot_start_from_itself(house):
     pipeline(house, "train.epochs=1").run()
-    with pytest.raises(RunError, match="the folder of this very run"):
+    with pytest.raises(RunError, match=r"model\.start_from is .*tones, this very run"):
         pipeline(house, "train.epochs=1", "model.start_from=runs/tones", force=["train"]).run()
     assert weights(house)
 

@@ -186,14 +186,16 @@ def test_validation_decoder_has_the_settings_the_recipe_gives_it(write, toys):
     assert given.decoder.use == "greedy"
 
 
-def test_a_recipe_without_training_starts_from_a_model(write, toys):
+def test_a_recipe_without_training_starts_from_a_model(write, toys, tmp_path):
     text = SMALL.replace("[corpus.train]", "[corpus.test.one]")
     (block,) = blocks_of(write(text), toys)
     assert block.startswith("recipe.toml:3: neither a [corpus.train] to train on nor a trained")
     recipe = read_recipe(write(text + 'start_from = "runs/one"\n'), toys)
     assert recipe.train_corpus is None
     assert recipe.validation_decoder is None
-    assert recipe.model_settings.start_from.name == "one"
+    assert recipe.model_settings.start_from == str(tmp_path / "runs/one")
+    recipe = read_recipe(write(text + 'start_from = "one"\n'), toys)
+    assert recipe.model_settings.start_from == "one"  # a run's or an installed model's name
 
 
 def test_a_model_that_comes_trained_needs_no_training(write, toys):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from speechkit.pretrained import verified
-from speechkit.pretrained.installed import GROUP
+from speechkit.trained import verified
+from speechkit.trained.installed import GROUP
 
 ROOT = Path(__file__).parents[3]
 MOST_BYTES = 12_000_000  # of all models together: everybody who installs speechkit fetches them

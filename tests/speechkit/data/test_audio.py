@@ -57,6 +57,7 @@ def test_a_part_is_read_by_its_times():
         (wav(np.zeros(0)), "holds no samples"),
         (wav(np.array([0.0, np.nan, np.inf]), subtype="FLOAT"), "2 of 3 samples are not numbers"),
     ],
+    ids=["nothing", "text", "cut off", "too loud", "no samples", "no numbers"],
 )
 def test_bad_audio_is_told_with_its_name(data, message):
     with pytest.raises(DataError, match=f"talk 7: ({message})"):

@@ -19,7 +19,6 @@ from speechkit import cli
 from speechkit.discovery import load_plugins
 from speechkit.errors import ModelError, RunError
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
-from speechkit.pretrained import find_model, installed_models, read_facts, verified
 from speechkit.pretrained.card import card
 from speechkit.pretrained.loading import load_pretrained
 from speechkit.pretrained.making import make
@@ -27,6 +26,7 @@ from speechkit.recogniser import load_recogniser
 from speechkit.report.markdown import to_markdown
 from speechkit.scoring.edits import character_edits
 from speechkit.scoring.scores import read_decoded, read_scores
+from speechkit.trained import find_model, installed_models, read_facts, verified
 
 
 def call(*arguments: object) -> tuple[int, str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from speechkit.discovery import OURS, UNKNOWN, plain
 from speechkit.errors import ModelError, SpeechkitError
 from speechkit.near import near
-from speechkit.pretrained.folder import FACTS, WEIGHTS, Facts, read_facts
+from speechkit.trained.folder import FACTS, WEIGHTS, Facts, read_facts
 
 GROUP = "speechkit_pretrained"  # of entry points: ANYTHING = "package", whose folders are models
 
@@ -36,8 +36,8 @@ def installed_models() -> list[InstalledModel]:
     return sorted(found, key=lambda each: (each.name, each.distribution != OURS, each.distribution))
 
 
-def find_model(given: str, root: Path) -> Path:
-    """The folder or file that `--model` means.
+def find_model(given: str, root: Path, asked: str = "--model") -> Path:
+    """The folder or file that is meant by what follows `asked`.
 
     It is a path: a run's folder, a pretrained model's, or a model file; else the name of an
     installed model, `NAME` or `DISTRIBUTION:NAME`; else that of a run in `root`.
@@ -49,7 +49,7 @@ def find_model(given: str, root: Path) -> Path:
     if path.exists():
         return path
     installed = installed_models()
-    if (found := _named(given, installed)) is not None:
+    if (found := _named(given, installed, asked)) is not None:
         return found
     if (root / given / WEIGHTS).is_file():
         return root / given
@@ -57,12 +57,12 @@ def find_model(given: str, root: Path) -> Path:
     names |= {str(each.parent) for each in root.glob(f"*/{WEIGHTS}")}
     told = near(given, names) or "there is none, and no run in runs/"
     raise ModelError(
-        f"--model {given}: no folder or file, and no model is called so",
+        f"{asked} {given}: no folder or file, and no model is called so",
         hint=f"`speechkit models` lists those installed; {told}",
     )
 
 
-def _named(given: str, installed: list[InstalledModel]) -> Path | None:
+def _named(given: str, installed: list[InstalledModel], asked: str) -> Path | None:
     """The folder of an installed model; None where none is called so."""
     owner, _, name = given.rpartition(":")
     meant = [
@@ -74,7 +74,7 @@ def _named(given: str, installed: list[InstalledModel]) -> Path | None:
         return None
     if meant[0].distribution != OURS and len(meant) > 1:
         owners = " and by ".join(each.distribution for each in meant)
-        said = " or ".join(f"--model {each.distribution}:{name}" for each in meant)
+        said = " or ".join(f"{asked} {each.distribution}:{name}" for each in meant)
         raise ModelError(f"a model `{name}` is shipped by {owners}", hint=f"say which: {said}")
     return meant[0].folder
 
