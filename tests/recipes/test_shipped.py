@@ -67,6 +67,13 @@ def limited(*tests: str) -> list[str]:
             marks=needs_data,
         ),
         pytest.param(
+            "en_synthetic",
+            None,
+            ["corpus.train.utterances=12", "corpus.validation.limit=12"],
+            {"validation"},
+            marks=needs_data,
+        ),
+        pytest.param(
             "ru_bilstm",
             "local",
             [*limited("voxforge"), "train.curriculum=[]"],
