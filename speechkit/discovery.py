@@ -9,6 +9,7 @@ import inspect
 import logging
 import re
 import sys
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -183,7 +184,7 @@ class Plugins:
 
     def rows(self) -> tuple[Row, ...]:
         """One row per component and one per defect: by kind and name, defects of plugins last."""
-        rows = [self._row(kind, each) for kind in KINDS for each in self.offers(kind)]
+        rows = [self.row(each) for kind in KINDS for each in self.offers(kind)]
         rows += [
             Row(RECIPE, f"{PLUGIN}:{each.plugin}/{name}", each.distribution, each.version)
             for each in self.recipes
@@ -194,7 +195,15 @@ class Plugins:
         ]
         return (*rows, *self.disabled, *self.meddling, *self.broken)
 
-    def _row(self, kind: str, offer: Offer) -> Row:
+    def namesakes(self, kind: str, name: str) -> tuple[Row, ...]:
+        """Parts of others that are called as one of speechkit's own, which recipes mean."""
+        offers = self._by_name.get((kind, name), ())
+        first = _first(offers)
+        return tuple(self.row(each) for each in offers if len(first) == 1 and each not in first)
+
+    def row(self, offer: Offer) -> Row:
+        """The row of a part; its error says who else has a part of its name."""
+        kind = offer.kind
         row = Row(kind, offer.component.name, offer.distribution, offer.version)
         same = self._by_name[kind, offer.component.name]
         first = _first(same)
@@ -383,6 +392,10 @@ class _Plugin:
             if isinstance(cause, ImportError):
                 remedy = f"install what {self.distribution} needs"
                 remedy += ", or uninstall it" if self.version else ""
+                if cause.name and not isinstance(cause, ModuleNotFoundError):
+                    remedy = (
+                        f"correct it, or install the version of {cause.name} it was written for"
+                    )
                 if cause.name and f"{self.module}.".startswith(f"{cause.name}."):
                     remedy = (
                         f'its entry point `{self.name} = "{self.module}"` names a module that '
@@ -390,10 +403,21 @@ class _Plugin:
                     )
                 elif (cause.name or "").partition(".")[0] == GROUP:
                     remedy = f"it was written for another speechkit: {self._upgrade()}"
-            cause = f"{type(cause).__name__}: {cause}"
+            cause = f"{type(cause).__name__}: {cause}{self._place(cause)}"
         elif "the plugin interface" in cause:
             remedy = self._upgrade()
         return Row(kind, name, self.distribution, self.version, cause, remedy)
+
+    def _place(self, cause: BaseException) -> str:
+        """Where its own code raised, or called what did: " (__init__.py:12)"."""
+        package = self.module.partition(".")[0] or self.name
+        frames = traceback.extract_tb(cause.__traceback__)
+        own = [
+            each
+            for each in frames
+            if package in {*Path(each.filename).parts[:-1], Path(each.filename).stem}
+        ]
+        return f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
 
     def _upgrade(self) -> str:
         if not self.version:  # a file: pip knows nothing of it

@@ -138,6 +138,11 @@ class Pipeline:
         for row in self.plugins.meddling:
             whose = owned(row.name, row.distribution, row.version)
             self.reporter.warn(f"{whose}: {row.error} ({row.remedy})")
+        for each in self.recipe.choices:
+            for row in self.plugins.namesakes(each.kind, each.component.name):
+                if each.distribution != row.distribution:
+                    whose = f"{row.distribution} {row.version}"
+                    self.reporter.warn(f"{whose}: {row.error} ({row.remedy})")
         rows: list[Score] = []
         self._tracking = Tracking(self.plugins.trackers, self.reporter)
         with folder.locked(), self._tracking.ending(lambda: self._end(rows)):
@@ -301,7 +306,8 @@ class Pipeline:
         write_json(self._audit_file, now)
         for each in found.findings:
             if each.severity != "note" and each.kind not in _TOLD_ELSEWHERE:
-                self.reporter.warn(f"{each.severity} in the data: {each.line()}")
+                grave = "error " if each.severity == "error" else ""
+                self.reporter.warn(f"{grave}in the data: {each.line()}")
         if any(each.severity != "note" for each in found.findings):
             self.reporter.say(f"{found.verdict()} `speechkit audit RECIPE` shows examples.")
 

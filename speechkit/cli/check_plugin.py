@@ -39,7 +39,8 @@ def check_plugin(
         PluginError: nothing is called so; settings are given for more than one part; the one part
             that is meant needs settings.
     """
-    offers, broken = _meant(plugins_of(context), name)
+    plugins = plugins_of(context)
+    offers, broken = _meant(plugins, name)
     settings = _settings(overrides)
     if len(offers) > 1 and settings:
         parts = ", ".join(_part(each) for each in offers)
@@ -54,6 +55,9 @@ def check_plugin(
         typer.echo(json.dumps([asdict(each) for each in results], ensure_ascii=False, indent=2))
     else:
         typer.secho(_summary(results), bold=True)
+        for row in map(plugins.row, offers):
+            if row.error:
+                typer.secho(f"warning: {row.error} ({row.remedy})", fg=typer.colors.YELLOW)
     if any(each.outcome == "failed" for each in results):
         raise typer.Exit(DEFECT)
 

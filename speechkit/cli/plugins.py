@@ -16,6 +16,7 @@ from speechkit.discovery import ENGINE_SETTINGS, PLUGIN, RECIPE, TRACKER, Offer,
 from speechkit.errors import PluginError
 from speechkit.hookspecs import KINDS
 from speechkit.near import near
+from speechkit.scaffold import KINDS as SCAFFOLDS
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check and begin plugins.")
 
@@ -139,7 +140,7 @@ def new(
         typer.Argument(metavar="NAME", help="A folder to be made; its name is the plugin's."),
     ],
     kind: Annotated[
-        str, typer.Option(help="What it offers: model, features, decoder, ...", metavar="KIND")
+        str, typer.Option(help=f"What it offers: {', '.join(SCAFFOLDS)}.", metavar="KIND")
     ],
 ) -> None:
     """Begin a plugin: a package that installs and works at once, with tests and a recipe."""

@@ -8,6 +8,7 @@ from typing import Any
 from speechkit.component import Component, Config
 from speechkit.data.text import PluginRule
 from speechkit.discovery import OURS
+from speechkit.errors import PluginError
 from speechkit.recipe.layers import VARIABLE
 from speechkit.recipe.toml_text import toml_key, toml_table
 from speechkit.settings import (
@@ -39,8 +40,24 @@ class Choice:
     version: str
 
     def build(self, **given: object) -> Any:  # noqa: ANN401 - typed by the hook that offers it
-        """Make the part."""
-        return self.component.build(self.config, **given)
+        """Make the part.
+
+        Raises:
+            PluginError: it does not take what its hook says is given; whatever the part raises.
+        """
+        try:
+            return self.component.build(self.config, **given)
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                raise  # within the part, not in calling it
+            raise PluginError(
+                f"the {self.kind.replace('_', ' ')} `{self.use}` of {self.distribution} cannot be "
+                f"built: {error}",
+                hint=f"a defect of {self.distribution}: it is given (config, "
+                f"{', '.join(f'{name}=...' for name in given)})"
+                if given
+                else f"a defect of {self.distribution}: it is given (config)",
+            ) from error
 
     def described(self) -> dict[str, Any]:
         """What the part's results depend on, as JSON knows it: every setting, with the defaults."""

@@ -1,7 +1,7 @@
 """Begins a plugin: a distribution that installs and works at once, from the templates beside it.
 
 In a template `${package}`, `${part}`, `${distribution}`, `${Class}`, `${kind}`, `${called}`,
-`${hook}` and `${asked}` are replaced.
+`${Called}`, `${hook}` and `${asked}` are replaced.
 """
 
 import keyword
@@ -79,6 +79,7 @@ def write_plugin(folder: Path, kind: str) -> list[Path]:
         "Class": "".join(each.capitalize() for each in part.split("_")),
         "kind": kind,
         "called": kind.replace("_", " "),
+        "Called": kind.replace("_", " ").capitalize(),
         "hook": HOOKS[kind],
         "asked": asked_for(kind, part),
     }

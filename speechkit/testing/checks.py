@@ -74,6 +74,7 @@ class Check:
         """Try it on a part. Whatever the part raises is a failure; global generators stay."""
         began = time.perf_counter()
         outcome: Outcome = "failed"
+        cause = self.cause
         try:
             with _apart():
                 saw = _leaving_flags(self.run, subject)
@@ -83,14 +84,16 @@ class Check:
         except Unmet as unmet:
             saw = str(unmet)
         except (Exception, SystemExit) as error:  # whatever a part may raise
-            saw = f"{type(error).__name__}: {error}{_place(error, subject)}"
+            place, is_own = _place(error, subject)
+            saw = f"{type(error).__name__}: {error}{place}"
+            cause = f"a mistake there; if there is none, {cause}" if is_own else cause
         return Result(
             component=str(subject),
             check=self.name,
             outcome=outcome,
             did=self.does,
             saw=saw,
-            cause=self.cause if outcome == "failed" else "",
+            cause=cause if outcome == "failed" else "",
             seconds=time.perf_counter() - began,
         )
 
@@ -149,12 +152,12 @@ def _leaving_flags(run: Callable[[Any], str], subject: Subject) -> str:
     return saw
 
 
-def _place(error: BaseException, subject: Subject) -> str:
-    """Where the part's own code raised, or called what did: " (model.py:12)"."""
+def _place(error: BaseException, subject: Subject) -> tuple[str, bool]:
+    """Where it was raised, " (model.py:12)", and whether the part's own code did, or called it."""
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [each for each in frames if Path(each.filename).parent != _HERE]
     own = [each for each in theirs if subject.owns(each.filename)]
     if not (own or theirs):
-        return ""
+        return "", False
     last = (own or theirs)[-1]
-    return f" ({Path(last.filename).name}:{last.lineno})"
+    return f" ({Path(last.filename).name}:{last.lineno})", bool(own)

@@ -108,9 +108,9 @@ def test_a_plugin_that_does_not_import_is_a_row(installed):
     good, bad, gone, worse = plugins.rows()
     assert good.error is None
     cause = "ModuleNotFoundError: No module named 'not_installed'"
-    assert bad == Row(PLUGIN, "bad", "bad-dist", "1.2", cause)
+    assert bad == Row(PLUGIN, "bad", "bad-dist", "1.2", f"{cause} (plugin_of_test_bad.py:1)")
     assert "plugin_of_test_gone" in gone.error
-    assert worse.error == "SystemExit: 3"
+    assert worse.error == "SystemExit: 3 (plugin_of_test_worse.py:1)"
     with pytest.raises(PluginError) as caught:
         plugins.find("model", "onne")
     assert str(caught.value).startswith("no plugin offers the model `onne`; the plugin `bad` of")
@@ -146,7 +146,7 @@ def test_what_a_hook_gives_before_it_raises_is_kept(installed):
     one, three, later = load_plugins().rows()
     assert one.name == "one"
     assert "offers 3" in three.error
-    assert later.error == "RuntimeError: later"
+    assert later.error == "RuntimeError: later (plugin_of_test_bad.py:7)"
 
 
 def test_a_plugin_that_offers_a_name_twice_counts_once(installed):
@@ -298,6 +298,10 @@ def test_a_file_that_does_not_load_is_an_error(no_entry_points, tmp_path, source
             "a defect of FILE; `speechkit --debug --plugin FILE plugins list` shows where",
         ),
         ("import not_installed\n", "install what FILE needs"),
+        (
+            "from torch import tensr\n",
+            "correct it, or install the version of torch it was written for",
+        ),
         ("speechkit_api = 99\n", "change the file, or upgrade speechkit, whose interface is 1"),
     ],
 )

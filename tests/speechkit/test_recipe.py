@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from speechkit import RecipeError
+from speechkit import Component, Config, PluginError, RecipeError
 from speechkit.discovery import Plugins, load_plugins
 from speechkit.recipe import Recipe, find_recipe, read_recipe
+from speechkit.recipe.record import Choice
 from speechkit.recipe.toml_text import toml_key, toml_value
 
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
@@ -752,3 +753,22 @@ def test_find_recipe(tmp_path, monkeypatch):
     assert caught.value.hint == "did you mean `mine.toml`?"
     with pytest.raises(RecipeError, match="not a file"):
         find_recipe(str(tmp_path))
+
+
+@pytest.mark.parametrize("given", [{}, {"num_features": 40}])
+def test_a_part_that_does_not_take_what_it_is_given_is_told_with_its_owner(given):
+    choice = Choice("model", "odd", Component("odd", Config, lambda: 1), Config(), "odd-dist", "1")
+    with pytest.raises(PluginError, match="the model `odd` of odd-dist cannot be built") as told:
+        choice.build(**given)
+    assert told.value.hint == "a defect of odd-dist: it is given (config" + (
+        ", num_features=...)" if given else ")"
+    )
+
+
+def test_a_type_error_within_a_part_is_as_it_was():
+    def build(config):
+        return len(3)
+
+    choice = Choice("model", "odd", Component("odd", Config, build), Config(), "odd-dist", "1")
+    with pytest.raises(TypeError, match="has no len"):
+        choice.build()

@@ -118,7 +118,7 @@ def test_its_own_tests_pass(installed, tmp_path):
         folder=tmp_path,
     )
     assert done.returncode == 0, done.stdout
-    assert "9 passed" in done.stdout
+    assert "10 passed" in done.stdout
 
 
 @pytest.mark.slow

@@ -111,6 +111,21 @@ def test_noise_in_eval_mode_is_told_first_as_noise():
     assert "self.training" in failed[0].cause
 
 
+class RaisesForward(right.Net):
+    def forward(self, features, lengths, **given):
+        raise IndexError("index 17 is out of bounds")
+
+
+def test_where_the_part_itself_raises_that_comes_before_the_usual_cause():
+    [forward, *_] = [
+        each
+        for each in check(component("model", RaisesForward, right.RIGHT["model"][1]), "model")
+        if each.outcome == "failed"
+    ]
+    assert "IndexError: index 17 is out of bounds (test_mutants.py:" in forward.saw
+    assert forward.cause.startswith("a mistake there; if there is none, a ")
+
+
 def first_failure(kind, build):
     results = check(component(kind, build, right.RIGHT[kind][1]), kind)
     return next(each for each in results if each.outcome == "failed").saw
