@@ -15,6 +15,7 @@ from speechkit_corpora.synthetic.espeak_process import SAMPLE_RATE as SPOKEN_RAT
 SAMPLE_RATE = 16_000
 _MARGIN = SAMPLE_RATE // 10  # samples of silence before and after: espeak-ng leaves none
 _LOUDEST = 2**15 - 1
+_ROOM = 0.98  # of the loudest: what a sentence is brought down to if resampling went beyond it
 
 # Flat to 7 kHz, 3 dB down at 7.4 kHz, 47 dB at 8.2 kHz, which is heard at 7.8 kHz. In double
 # precision, so that rounding to 16 bits gives the same samples on every processor.
@@ -52,7 +53,7 @@ def to_wav(sound: NDArray[np.int16], seed: int) -> tuple[bytes, float]:
     """
     with torch.inference_mode():
         samples = _resample(torch.from_numpy(sound.astype(np.float64))).numpy()
-    samples = np.pad(samples, _MARGIN)
+    samples = np.pad(samples * _fitting(samples), _MARGIN)
     draw = np.random.Generator(np.random.PCG64(seed))
     samples = samples + draw.random(len(samples)) - draw.random(len(samples))
     rounded = np.clip(np.rint(samples), -_LOUDEST - 1, _LOUDEST).astype("<i2")
@@ -63,3 +64,9 @@ def to_wav(sound: NDArray[np.int16], seed: int) -> tuple[bytes, float]:
         written.setframerate(SAMPLE_RATE)
         written.writeframes(rounded.tobytes())
     return file.getvalue(), len(rounded) / SAMPLE_RATE
+
+
+def _fitting(samples: NDArray[np.float64]) -> float:
+    """What to multiply (N,) samples by so that none is louder than 16 bits hold."""
+    loudest = np.abs(samples).max(initial=0.0)
+    return 1.0 if loudest <= _ROOM * _LOUDEST else _ROOM * _LOUDEST / loudest
