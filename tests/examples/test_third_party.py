@@ -78,7 +78,8 @@ def test_their_parts_are_rows_and_so_is_what_does_not_load(installed, tmp_path):
             "name": "broken",
             "distribution": "speechkit-broken",
             "version": "0.1.0",
-            "error": "ModuleNotFoundError: No module named 'speechkit_broken.filters'",
+            "error": "ModuleNotFoundError: No module named 'speechkit_broken.filters' "
+            "(__init__.py:6)",
         }
     ]
 

@@ -373,7 +373,7 @@ def test_plugins_list_shows_what_is_broken_last_and_ends_well(call, tmp_path):
     assert code == 0
     *_, row, cause, remedy = out.splitlines()
     assert row.split() == ["plugin", broken.stem, str(broken)]
-    assert cause == "    ModuleNotFoundError: No module named 'not_installed'"
+    assert cause == f"    ModuleNotFoundError: No module named 'not_installed' ({broken.name}:1)"
     assert remedy.startswith("    remedy: install what")
     rows = json.loads(call("--plugin", broken, "plugins", "list", "--json")[1])
     assert "not_installed" in rows[-1]["error"]

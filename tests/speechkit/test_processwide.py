@@ -114,7 +114,7 @@ def test_what_a_hook_or_a_plugin_that_fails_changes_is_undone(plugin):
         assert values() == before
         assert "torch's default dtype" in plugins.meddling[0].error
     (broken,) = plugins.broken
-    assert broken.error == "SystemExit: 3"
+    assert broken.error == "SystemExit: 3 (mine.py:7)"
 
 
 def test_a_plugin_that_only_defines_is_not_told(plugin, monkeypatch):
