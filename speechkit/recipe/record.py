@@ -50,13 +50,11 @@ class Choice:
         except TypeError as error:
             if error.__traceback__ is None or error.__traceback__.tb_next is not None:
                 raise  # within the part, not in calling it
+            taken = ", ".join(["config", *(f"{name}=..." for name in given)])
             raise PluginError(
                 f"the {self.kind.replace('_', ' ')} `{self.use}` of {self.distribution} cannot be "
                 f"built: {error}",
-                hint=f"a defect of {self.distribution}: it is given (config, "
-                f"{', '.join(f'{name}=...' for name in given)})"
-                if given
-                else f"a defect of {self.distribution}: it is given (config)",
+                hint=f"a defect of {self.distribution}: it is given ({taken})",
             ) from error
 
     def described(self) -> dict[str, Any]:

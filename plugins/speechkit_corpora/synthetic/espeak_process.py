@@ -26,7 +26,7 @@ _DO_NOT_EXIT = 1 << 15  # espeakINITIALIZE_DONT_EXIT
 _CHARACTERS = 1  # POS_CHARACTER
 _UTF8 = 1  # espeakCHARS_UTF8
 _RATE, _VOLUME, _PITCH = 1, 2, 3  # espeak_PARAMETER
-_QUIET = 70  # of 100, at which a fifth of the sentences are clipped
+_QUIET = 70  # of 100, at which some voices are clipped
 _LONGEST = 120  # bytes; espeak-ng keeps its data path in 160
 
 _Heard = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
