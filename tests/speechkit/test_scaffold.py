@@ -63,7 +63,7 @@ def run(*arguments, installed, folder):
     )
 
 
-def test_each_holds_what_its_kind_must(imported):
+def test_each_holds_what_its_kind_must(imported, capfd):
     plugins = load_plugins()
     for kind in KINDS:
         offer = plugins.find(kind, f"try_{kind}")
@@ -71,6 +71,7 @@ def test_each_holds_what_its_kind_must(imported):
         results = check(offer.component, kind, skip=["nothing_happens_at_import"])
         failed = [each for each in results if each.outcome == "failed"]
         assert [(each.component, each.check, each.saw) for each in failed] == []
+    assert "Loading" not in capfd.readouterr().err  # KenLM's progress would hide what is told
 
 
 def test_each_recipe_uses_its_part(imported):

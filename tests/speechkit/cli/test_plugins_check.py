@@ -50,6 +50,17 @@ def test_a_right_part_passes(plugins):
     assert done.stdout.splitlines()[-1].startswith("9 passed, 0 failed, 0 skipped")
 
 
+def test_a_part_called_as_another_is_told(plugins, tmp_path):
+    (tmp_path / "theirs.py").write_text(PLUGIN.format(setting="pass", outside=TELLS, more=""))
+    plugins("units:letters")  # writes mine.py
+    both = ["--plugin", "mine.py", "--plugin", "theirs.py"]
+    done = CliRunner().invoke(app, [*both, "plugins", "check", "mine"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[-1].startswith("warning: ")
+    assert "`letters` is offered by" in done.stdout
+    assert "name its owner in the recipe" in done.stdout
+
+
 def test_what_failed_is_told_with_its_cause_and_ends_with_1(plugins):
     done = plugins("mine", outside=FORGETS)
     assert done.exit_code == 1
