@@ -37,7 +37,7 @@ from speechkit.interfaces import (
 )
 
 if TYPE_CHECKING:
-    from speechkit.ctc import CTCModel, ctc_loss, length_mask
+    from speechkit.ctc import CTCModel, consistency_loss, ctc_loss, length_mask
     from speechkit.dropout import Dropout
     from speechkit.recurrent import BidirectionalLSTM
 
@@ -79,6 +79,7 @@ __all__ = [
     "Units",
     "Vocabulary",
     "Word",
+    "consistency_loss",
     "ctc_loss",
     "hookimpl",
     "length_mask",
@@ -89,6 +90,7 @@ _NEED_TORCH = {
     "BidirectionalLSTM": "speechkit.recurrent",
     "CTCModel": "speechkit.ctc",
     "Dropout": "speechkit.dropout",
+    "consistency_loss": "speechkit.ctc",
     "ctc_loss": "speechkit.ctc",
     "length_mask": "speechkit.ctc",
 }

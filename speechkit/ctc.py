@@ -42,6 +42,22 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, labels: Tensor, label_lengths: 
     )
 
 
+def consistency_loss(log_probs: Tensor, lengths: Tensor) -> Tensor:
+    """How far each of two views of an utterance is from what the other gives, in nats.
+
+    Shape: (2 B, T, V) log probabilities, first the first views of all utterances, then the second
+    ones; (2 B,) frames -> (2 B,). Of each row the Kullback-Leibler divergence of its labels from
+    those of its other view, which no gradient goes through, summed over its frames.
+
+    Yao et al., "CR-CTC: Consistency regularization on CTC for improved speech recognition",
+    ICLR 2025, equation 5.
+    """
+    others = torch.cat(log_probs.detach().chunk(2)[::-1])
+    apart = functional.kl_div(log_probs, others, log_target=True, reduction="none").sum(-1)
+    within = length_mask(lengths, log_probs.shape[1])
+    return apart.masked_fill(~within, 0.0).sum(-1)
+
+
 class CTCModel(nn.Module):
     """An acoustic model trained with CTC; a subclass gives `subsampling` and `forward`."""
 

@@ -30,13 +30,19 @@ class SpecAugmentConfig(Config):
         0.2, ge=0, le=1, description="of the utterance's frames in a stretch, at most"
     )
     probability: float = Field(1.0, ge=0, le=1, description="that an utterance is masked at all")
+    views: int = Field(
+        1,
+        gt=0,
+        description="copies of each utterance, each with masks of its own: what a model "
+        "that compares two of them, such as `n2` with `consistency`, learns from",
+    )
 
 
 class SpecAugment:
     """Masks bands and stretches; what is masked becomes 0, the mean of normalised features.
 
     A mask's width is drawn evenly from 0 to the limit, its place evenly from where it fits; masks
-    may overlap.
+    may overlap. With several views the first ones of all utterances come first, then the second.
     """
 
     stage: Literal["waveform", "features"] = "features"
@@ -60,17 +66,21 @@ class SpecAugment:
     def __call__(
         self, values: Tensor, lengths: Tensor, draws: Sequence[np.random.Generator]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, T, D), (B,) in frames, B streams -> the same shape, the same lengths, arange(B)."""
+        """(B, T, D), (B,) in frames, B streams -> (W B, T, D), (W B,), arange(B) W times."""
         config = self.config
         masks = config.frequency_masks + config.time_masks
         # A fixed number a row: once whether, then for each mask how wide and where.
-        drawn = np.array([draw.random(1 + 2 * masks) for draw in draws]).reshape(len(draws), -1)
+        drawn = np.array(
+            [draw.random(1 + 2 * masks) for _ in range(config.views) for draw in draws]
+        ).reshape(config.views * len(draws), 1 + 2 * masks)
+        sources = torch.arange(len(draws), device=values.device).repeat(config.views)
+        values, lengths = values.repeat(config.views, 1, 1), lengths.repeat(config.views)
         applied = drawn[:, 0] < config.probability
         wide, where = drawn[:, 1 : 1 + masks], drawn[:, 1 + masks :]
 
         frames = lengths.cpu().numpy()
         widest = np.minimum(config.time_mask_width, (config.time_mask_share * frames).astype(int))
-        size = np.empty((len(draws), masks), dtype=np.int64)
+        size = np.empty((len(drawn), masks), dtype=np.int64)
         size[:, : config.frequency_masks] = self.dim
         size[:, config.frequency_masks :] = frames[:, None]
         limit = np.empty_like(size)
@@ -89,7 +99,7 @@ class SpecAugment:
             ]
             | ~length_mask(lengths, values.shape[1])[:, :, None]
         )
-        return values.masked_fill(hidden, 0.0), lengths, torch.arange(len(draws), device=device)
+        return values.masked_fill(hidden, 0.0), lengths, sources
 
 
 def _covered(

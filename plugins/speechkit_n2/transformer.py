@@ -6,7 +6,7 @@ the Conformer, Gulati et al., 2020, with layer norm in place of batch norm, so t
 batch nor padding changes a row); layers may be dropped whole in training (stochastic depth,
 Huang et al., 2016); CTC losses on middle layers may train the lower ones (Lee and Watanabe,
 2021); middle layers may run at half the frame rate (Squeezeformer's temporal U-Net, Kim et al.,
-2022).
+2022); two views of each utterance may be made to agree (Yao et al., 2025).
 
 Axes: B utterances, T frames, D features, C channels, H heads, K features a head, V labels.
 """
@@ -19,7 +19,16 @@ from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechkit import Config, CTCModel, Dropout, Field, ctc_loss, length_mask
+from speechkit import (
+    Config,
+    CTCModel,
+    Dropout,
+    Field,
+    RunError,
+    consistency_loss,
+    ctc_loss,
+    length_mask,
+)
 
 
 class N2Config(Config):
@@ -50,6 +59,12 @@ class N2Config(Config):
     )
     intermediate_weight: float = Field(
         0.3, ge=0, lt=1, description="of the intermediate losses' mean in the whole loss"
+    )
+    consistency: float = Field(
+        0.0,
+        ge=0,
+        description="weight of how far two views of an utterance are apart, 0.2 in the paper: for "
+        "`spec_augment` with `views = 2`; an epoch takes twice as long",
     )
 
     @model_validator(mode="after")
@@ -130,17 +145,29 @@ class N2(CTCModel):
     def loss(
         self, features: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor
     ) -> dict[str, Tensor]:
-        """CTC of the last layer, and with a weight that of the intermediate ones: (B,) each."""
+        """CTC of the last layer, with weights that of the intermediate ones and consistency.
+
+        Shape: (B,) each.
+
+        Raises:
+            RunError: consistency is asked for, and the rows are not two views of each utterance.
+        """
         after = (*self.config.intermediate, self.config.layers)
         outputs, frames = self.encode(features, lengths, after=after)
-        *middle, last = [
-            ctc_loss(self.log_probs(each), frames, labels, label_lengths) for each in outputs
-        ]
-        if not middle:
-            return {"loss": last}
-        weight = self.config.intermediate_weight
-        between = torch.stack(middle).mean(0)
-        return {"loss": (1 - weight) * last + weight * between, "ctc": last, "middle": between}
+        log_probs = [self.log_probs(each) for each in outputs]
+        *middle, last = [ctc_loss(each, frames, labels, label_lengths) for each in log_probs]
+        losses = {"loss": last}
+        if middle:
+            weight = self.config.intermediate_weight
+            between = torch.stack(middle).mean(0)
+            losses = {"loss": (1 - weight) * last + weight * between, "ctc": last}
+            losses["middle"] = between
+        if self.config.consistency and self.training:
+            _expect_two_views(lengths, labels)
+            apart = consistency_loss(log_probs[-1], frames)
+            losses["loss"] = losses["loss"] + self.config.consistency * apart
+            losses |= {"ctc": last, "consistency": apart}
+        return losses
 
     def encode(
         self, features: Tensor, lengths: Tensor, *, after: tuple[int, ...]
@@ -174,6 +201,18 @@ class N2(CTCModel):
         """(B, T', C) -> (B, T', V). The one head serves all layers."""
         scores: Tensor = self.head(self.norm(hidden))
         return scores.float().log_softmax(-1)
+
+
+def _expect_two_views(lengths: Tensor, labels: Tensor) -> None:
+    """See that the rows' second half is another view of the first."""
+    rows = len(labels) // 2
+    if len(labels) % 2 or not (
+        torch.equal(labels[:rows], labels[rows:]) and torch.equal(lengths[:rows], lengths[rows:])
+    ):
+        raise RunError(
+            "model.consistency compares two views of each utterance, and was given something else",
+            hint='set views = 2 in the [[augment]] table of "spec_augment", and let it be the last',
+        )
 
 
 class Subsampling(nn.Module):

@@ -29,7 +29,10 @@ AUGMENTATIONS: dict[str, list[dict]] = {
         {"path": FOLDER, "voices": 4},
     ],
     "room": [{"probability": 0.8, "rooms": 5}, {"path": FOLDER}],
-    "spec_augment": [{"frequency_mask_width": 5, "time_mask_width": 30}],
+    "spec_augment": [
+        {"frequency_mask_width": 5, "time_mask_width": 30},
+        {"frequency_mask_width": 5, "views": 3},
+    ],
     "speed": [{}, {"factors": [0.75, 1.25], "probability": 0.7}],
     "tempo": [{}, {"factors": (0.75, 1.25), "probability": 0.7}],
 }
@@ -117,9 +120,9 @@ def test_probability_0_changes_nothing(
     augment = build(name, {**keys, "probability": 0.0}, folder)
     values, lengths = batch(augment, [700, 1500, 0], 0, 0), torch.tensor([700, 1500, 0])
     same, after, sources = augment(values, lengths, streams(range(3)))
-    assert torch.equal(same, values.nan_to_num(0))
-    assert after.tolist() == lengths.tolist()
-    assert sources.tolist() == [0, 1, 2]
+    assert torch.equal(same, values[sources].nan_to_num(0))
+    assert torch.equal(after, lengths[sources])
+    assert sources.tolist() == [0, 1, 2] * keys.get("views", 1)
 
 
 @every_augmentation

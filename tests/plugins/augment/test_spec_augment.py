@@ -94,3 +94,26 @@ def test_a_band_wider_than_the_features_is_refused() -> None:
     with pytest.raises(RecipeError, match="frequency_mask_width 27 is more than the 13 features"):
         SpecAugment(SpecAugmentConfig(), dim=13)
     SpecAugment(SpecAugmentConfig(frequency_masks=0), dim=13)
+
+
+def test_views_are_copies_each_with_masks_of_its_own(streams: Streams) -> None:
+    values, lengths = torch.rand(3, 50, DIM) + 1, torch.tensor([50, 20, 0])
+    augment = SpecAugment(SpecAugmentConfig(frequency_mask_width=10, views=2), dim=DIM)
+    found, after, sources = augment(values, lengths, streams(range(3), 0))
+    assert found.shape == (6, 50, DIM)
+    assert after.tolist() == [50, 20, 0, 50, 20, 0]
+    assert sources.tolist() == [0, 1, 2, 0, 1, 2]
+    hidden = found.eq(0)
+    for row in range(6):
+        assert torch.equal(found[row][~hidden[row]], values[row % 3][~hidden[row]])
+    assert not torch.equal(hidden[0], hidden[3])
+    assert not torch.equal(hidden[1, :20], hidden[4, :20])
+
+
+def test_the_first_view_is_what_one_view_is(streams: Streams) -> None:
+    values, lengths = torch.rand(1, 50, DIM) + 1, torch.tensor([50])
+    found = [
+        SpecAugment(SpecAugmentConfig(views=views), dim=DIM)(values, lengths, streams([0], 0))[0]
+        for views in (1, 2)
+    ]
+    assert torch.equal(found[0][0], found[1][0])

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from speechkit import RunError, consistency_loss
 from speechkit_n2.transformer import N2, Halving, N2Config
 
 SMALL = {"dim": 16, "layers": 2, "heads": 2, "convolution": 5, "subsampling_channels": 4}
@@ -168,3 +169,48 @@ def test_runs_in_bf16():
         losses = net.loss(torch.randn(1, 40, 12), torch.tensor([40]), labels, count)
     assert losses["loss"].dtype == torch.float32
     assert losses["loss"].isfinite().all()
+
+
+def doubled(rows: int = 3):
+    """Two views of some utterances, as spec_augment gives them: other features, equal labels."""
+    torch.manual_seed(1)
+    features = torch.randn(2 * rows, 48, 12)
+    lengths = torch.tensor([48, 40, 21][:rows]).repeat(2)
+    labels = torch.tensor([[1, 2, 3], [4, 5, 0], [6, 0, 0]][:rows]).repeat(2, 1)
+    return features, lengths, labels, torch.tensor([3, 2, 1][:rows]).repeat(2)
+
+
+def test_consistency_is_added_with_its_weight_in_training_alone():
+    batch = doubled()
+    net = model(consistency=0.5, dropout=0.0).train()
+    losses = net.loss(*batch)
+    log_probs, frames = net(*batch[:2])
+    assert torch.allclose(losses["consistency"], consistency_loss(log_probs, frames), atol=1e-5)
+    assert losses["consistency"].min() > 0
+    assert torch.allclose(losses["loss"], losses["ctc"] + 0.5 * losses["consistency"])
+    assert net.eval().loss(*batch).keys() == {"loss"}
+    assert torch.allclose(net.loss(*batch)["loss"], losses["ctc"], atol=1e-5)
+
+
+def test_consistency_goes_together_with_intermediate_losses():
+    net = model(layers=3, intermediate=(1,), consistency=0.2, dropout=0.0).train()
+    losses = net.loss(*doubled())
+    whole = 0.7 * losses["ctc"] + 0.3 * losses["middle"] + 0.2 * losses["consistency"]
+    assert torch.allclose(losses["loss"], whole)
+
+
+def test_rows_that_are_not_two_views_are_refused():
+    features, lengths, labels, counts = doubled()
+    net = model(consistency=0.2).train()
+    other = labels.clone()
+    other[5, 0] = 2
+    shorter = lengths.clone()
+    shorter[4] = 32
+    for batch in (
+        (features[:5], lengths[:5], labels[:5], counts[:5]),
+        (features, lengths, other, counts),
+        (features, shorter, labels, counts),
+    ):
+        with pytest.raises(RunError, match="two views of each utterance") as raised:
+            net.loss(*batch)
+        assert "views = 2" in raised.value.hint
