@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from speechkit.component import API_VERSION, Component, Config, Field, RecipePath, hookimpl
+from speechkit.cores import usable_cores
 from speechkit.errors import (
     DataError,
     DeviceError,
@@ -83,6 +84,7 @@ __all__ = [
     "ctc_loss",
     "hookimpl",
     "length_mask",
+    "usable_cores",
 ]
 
 

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import torch
 
+from speechkit.cores import usable_cores
 from speechkit.errors import DeviceError
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
@@ -20,15 +21,26 @@ def prepare_process(threads: int) -> None:
     this must come before PyTorch's pool.
 
     Args:
-        threads: CPU threads; 0: the cores this process may run on, shared with those that a
-            launcher started beside it on this machine.
+        threads: CPU threads; 0: what `default_threads` says.
     """
     for kind in (np.float32, np.float64):
         np.finfo(kind)  # looked up now, since numpy warns when it first meets the flag
     torch.set_flush_denormal(True)
-    together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    torch.set_num_threads(threads or max(1, len(os.sched_getaffinity(0)) // together))
+    torch.set_num_threads(threads or default_threads())
     _keep_freed_memory()
+
+
+def default_threads() -> int:
+    """What OMP_NUM_THREADS says, else as many as the cores this process may run on.
+
+    Beside others that a launcher started on this machine the cores are shared, and the variable
+    is not looked at: `torchrun` sets it to 1 by itself, however many cores there are.
+    """
+    together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if together == 1 and asked.isdecimal() and int(asked):
+        return int(asked)
+    return max(1, usable_cores() // together)
 
 
 def _keep_freed_memory() -> None:

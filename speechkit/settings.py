@@ -191,7 +191,9 @@ class TrainSettings(Config):
         "auto", description="auto: bf16 where the hardware computes in it, else fp32"
     )
     decoder: str = Field("greedy", description="what decodes the validations while training")
-    threads: int = Field(0, ge=0, description="CPU threads; 0: the cores this process may use")
+    threads: int = Field(
+        0, ge=0, description="CPU threads; 0: OMP_NUM_THREADS, else the cores there are"
+    )
 
     @model_validator(mode="after")
     def _epochs_are_left(self) -> "TrainSettings":

@@ -1,10 +1,17 @@
 """The decoder `beam`: CTC beam search with an n-gram language model, compiled."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from speechkit import Config, Emissions, Field, Hypothesis, LanguageModel, Vocabulary
+from speechkit import (
+    Config,
+    Emissions,
+    Field,
+    Hypothesis,
+    LanguageModel,
+    Vocabulary,
+    usable_cores,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,7 +108,7 @@ class Beam:
         self.vocabulary = vocabulary
         self._language_model = language_model
         self._search = Search(config, vocabulary, language_model)
-        self._threads = config.threads or len(os.sched_getaffinity(0))
+        self._threads = config.threads or usable_cores()
 
     @property
     def tunable(self) -> dict[str, tuple[float, float]]:

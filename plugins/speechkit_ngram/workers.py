@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.util import Finalize
 
-from speechkit import SpeechkitError
+from speechkit import SpeechkitError, usable_cores
 from speechkit_ngram.search import Found, Job, Search
 
 _FORK_SECONDS = 0.2  # to start processes that share this one's memory
@@ -25,13 +25,6 @@ _search: Search | None = None  # of a worker process
 def start_method() -> str:
     """`fork` where that is safe: the workers then share the language model as it is."""
     return "fork" if sys.platform == "linux" else "spawn"
-
-
-def usable_cores() -> int:
-    """Those this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Workers:

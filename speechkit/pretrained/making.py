@@ -18,7 +18,7 @@ from typing import Any
 from speechkit.component import Config
 from speechkit.data.files import folder_written_whole, sha256, write_json
 from speechkit.discovery import Plugins
-from speechkit.errors import ModelError
+from speechkit.errors import ModelError, SpeechkitError
 from speechkit.packing import Precision
 from speechkit.pipeline import Pipeline
 from speechkit.pretrained.card import card
@@ -42,6 +42,8 @@ from speechkit.trained.folder import (
     File,
     Learnt,
     Result,
+    is_pretrained,
+    read_facts,
     verified,
 )
 
@@ -119,7 +121,7 @@ def make(
                 parts=_parts(recogniser),
                 decoder=recipe.decoder.use,
                 results=[_result(row, left, work) for row in rows],
-                learnt=_learnt(left, recipe),
+                learnt=_learnt(left, recipe, plugins),
                 command=_command(run, place, precision, licence, notes, overrides),
                 files=_files(beside),
             )
@@ -219,14 +221,15 @@ def _differing(one: Lines, other: Lines) -> int:
     return sum(texts.get(each["id"], each["hypothesis"]) != each["hypothesis"] for each in other)
 
 
-def _learnt(left: Run, recipe: Recipe) -> Learnt:
+def _learnt(left: Run, recipe: Recipe, plugins: Plugins) -> Learnt:
     part = left.part("train")
     corpora = {"training": recipe.train_corpus, "validation": recipe.validation_corpus}
     settings = {name: each.described() for name, each in corpora.items() if each}
     seconds, threads = part.get("seconds"), left.environment.get("threads")
     return Learnt(
         run=left.folder.resolve().name,
-        corpora={name: _corpus(each) for name, each in settings.items()},
+        corpora={name: _corpus(each) for name, each in settings.items()}
+        | _started_from(recipe.model_settings.start_from, plugins),
         utterances=part.get("utterances"),
         speakers=part.get("speakers"),
         hours=None if seconds is None else seconds / 3600,
@@ -237,6 +240,26 @@ def _learnt(left: Run, recipe: Recipe) -> Learnt:
         seed=recipe.settings.seed,
         speechkit=str(left.environment.get("speechkit", "not known")),
     )
+
+
+def _started_from(given: str | None, plugins: Plugins) -> dict[str, str]:
+    """What the weights that training started from had learnt before, as far as it can be told."""
+    if given is None:
+        return {}
+    folder = Path(given) if Path(given).is_dir() else Path(given).parent
+    try:
+        if is_pretrained(folder):
+            before = read_facts(folder).learnt
+        else:
+            before = _learnt(read_run(folder), read_recipe(folder / RECIPE, plugins), plugins)
+    except SpeechkitError:  # it is gone, or is a file beside no run
+        return {"started from": Path(given).name}
+    told = f"{before.run}: {before.corpora.get('training', 'no corpus')}"
+    if before.hours is not None:
+        told += f", {before.hours:.2f} h"
+    if further := before.corpora.get("started from"):
+        told += f"; which started from {further}"
+    return {"started from": told}
 
 
 def _corpus(described: Mapping[str, Any]) -> str:

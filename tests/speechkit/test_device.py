@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from speechkit.device import default_threads
+
 STEPS = """
 import resource, sys, torch
 from speechkit.device import prepare_process
@@ -32,3 +34,27 @@ def faults(how):
     """Page faults of the last thirty steps."""
     command = [sys.executable, "-c", STEPS, how]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, 4),
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "2,1"}, 2),
+        ({"OMP_NUM_THREADS": "many"}, 4),
+        ({"OMP_NUM_THREADS": "0"}, 4),
+        ({"LOCAL_WORLD_SIZE": "2"}, 2),
+        ({"LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}, 2),  # as torchrun sets it
+        ({"LOCAL_WORLD_SIZE": "8"}, 1),
+    ],
+)
+def test_threads_are_the_cores_unless_the_environment_says_otherwise(
+    monkeypatch, environment, expected
+):
+    for name in ("OMP_NUM_THREADS", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    assert default_threads() == expected

@@ -19,9 +19,11 @@ from speechkit import cli
 from speechkit.discovery import load_plugins
 from speechkit.errors import ModelError, RunError
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
+from speechkit.pipeline import Pipeline
 from speechkit.pretrained.card import card
 from speechkit.pretrained.loading import load_pretrained
 from speechkit.pretrained.making import make
+from speechkit.recipe import read_recipe
 from speechkit.recogniser import load_recogniser
 from speechkit.report.markdown import to_markdown
 from speechkit.scoring.edits import character_edits
@@ -47,6 +49,36 @@ def change(folder: Path, **values: object) -> None:
 
 
 # What is made
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ("runs/tones", "tones: files {home}/train.csv, {hours:.2f} h"),
+        ("models/tone-hearer", "tones: files {home}/train.csv, {hours:.2f} h"),
+        ("alone/weights.safetensors", "weights.safetensors"),
+    ],
+)
+def test_the_card_says_what_training_started_from(
+    home, tmp_path, monkeypatch, start: str, expected: str
+):
+    monkeypatch.setenv("SPEECHKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("speechkit.report.plots.svg", lambda draw: "")
+    shutil.copytree(home, tmp_path / "home")
+    alone = tmp_path / "home" / "alone"
+    alone.mkdir()
+    shutil.copy(home / "runs" / "tones" / "model.safetensors", alone / "weights.safetensors")
+    plugins, run = load_plugins(), tmp_path / "home" / "runs" / "second"
+    read = read_recipe(
+        tmp_path / "home" / "tones.toml",
+        plugins,
+        overrides=["train.epochs=1", f'model.start_from="{tmp_path / "home" / start}"'],
+    )
+    Pipeline(read, plugins, run, quiet()).run()
+    facts = make(run, tmp_path / "made", plugins, quiet(), precision="float16", licence=LICENCE)
+    hours = read_facts(home / "models" / "tone-hearer").learnt.hours
+    assert facts.learnt.corpora["started from"] == expected.format(home=home.name, hours=hours)
+    assert str(tmp_path) not in (tmp_path / "made" / "README.md").read_text()
 
 
 def test_a_model_holds_no_program_and_no_place_of_this_machine(home, model):
