@@ -176,14 +176,15 @@ def page(left: Sequence[Left]) -> Iterator[Block]:
 def _system(left: Left) -> list[str]:
     run, recipe = left.run, left.run.recipe
     seconds, speech = run.training_seconds, run.part("train").get("seconds")
-    threads = run.environment.get("threads")
+    threads, count = run.environment.get("threads"), run.environment.get("processes", 1)
+    together = f", {count} processes" if count > 1 else ""
     device = str(run.environment.get("device", ""))
     named = [left.system.recipe, *([left.system.profile] if left.system.profile else [])]
     named += [f"from {left.system.start_from}"] if left.system.start_from else []
     return [
         run.folder.name,
         " ".join([*named, *left.system.set]),
-        f"{device}, threads: {threads}" if device == "cpu" else device,
+        f"{device}{together}, threads: {threads}" if device == "cpu" else f"{device}{together}",
         "" if speech is None else f"{speech / 3600:.2f}",
         "" if run.parameters is None else f"{run.parameters:,}",
         "" if run.epochs is None else str(run.epochs),

@@ -336,7 +336,8 @@ class Pipeline:
             folder.forget()
         folder.done("training", inputs)
         self._keep_recipe()
-        write_json(self.folder / "environment.json", environment(self.device, self.recipe))
+        made_with = environment(self.device, self.recipe, processes=self.processes.count)
+        write_json(self.folder / "environment.json", made_with)
         trains = self.recipe.train_corpus is not None
         self._begin("none" if not trains else "new" if is_new else "resumed")
         self._audit_file.unlink(missing_ok=True)  # so that it is told before each training
@@ -776,7 +777,7 @@ def _empty(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def environment(device: torch.device, recipe: Recipe) -> dict[str, Any]:
+def environment(device: torch.device, recipe: Recipe, *, processes: int) -> dict[str, Any]:
     """What a run was made with: for people who repeat it."""
     packages = {each.name: each.version for each in distributions()}
     shown = ("torch", "torchaudio", "accelerate", "datasets", "numpy", "soundfile")
@@ -787,6 +788,7 @@ def environment(device: torch.device, recipe: Recipe) -> dict[str, Any]:
         "machine": platform.machine(),
         "system": platform.platform(),
         "device": gpu or str(device),
+        "processes": processes,
         "threads": torch.get_num_threads(),
         "packages": {name: packages[name] for name in shown if name in packages},
         "plugins": {each.distribution: each.version for each in recipe.choices},

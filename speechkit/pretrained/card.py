@@ -76,8 +76,9 @@ def _learnt(facts: Facts) -> Iterator[list[str]]:
         yield ["speech", f"{learnt.hours:.2f} h, {learnt.utterances or 0:,} utterances{speakers}"]
     if learnt.epochs is not None:
         took = "" if learnt.seconds is None else f" in {learnt.seconds / 60:,.0f} minutes"
+        together = f", {learnt.processes} processes" if (learnt.processes or 1) > 1 else ""
         threads = f", threads: {learnt.threads}" if learnt.threads else ""
-        yield ["time", f"{learnt.epochs} epochs{took}; {learnt.device}{threads}"]
+        yield ["time", f"{learnt.epochs} epochs{took}; {learnt.device}{together}{threads}"]
     yield ["seed", str(learnt.seed)]
     yield ["speechkit", learnt.speechkit]
 

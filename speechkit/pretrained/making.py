@@ -225,7 +225,8 @@ def _learnt(left: Run, recipe: Recipe, plugins: Plugins) -> Learnt:
     part = left.part("train")
     corpora = {"training": recipe.train_corpus, "validation": recipe.validation_corpus}
     settings = {name: each.described() for name, each in corpora.items() if each}
-    seconds, threads = part.get("seconds"), left.environment.get("threads")
+    seconds = part.get("seconds")
+    processes, threads = (_whole(left.environment.get(name)) for name in ("processes", "threads"))
     return Learnt(
         run=left.folder.resolve().name,
         corpora={name: _corpus(each) for name, each in settings.items()}
@@ -236,10 +237,15 @@ def _learnt(left: Run, recipe: Recipe, plugins: Plugins) -> Learnt:
         epochs=left.epochs,
         seconds=left.training_seconds,
         device=str(left.environment.get("device", "not known")),
-        threads=threads if isinstance(threads, int) else None,
+        threads=threads,
         seed=recipe.settings.seed,
         speechkit=str(left.environment.get("speechkit", "not known")),
+        processes=processes,
     )
+
+
+def _whole(given: object) -> int | None:
+    return given if isinstance(given, int) else None
 
 
 def _started_from(given: str | None, plugins: Plugins) -> dict[str, str]:

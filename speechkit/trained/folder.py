@@ -62,6 +62,7 @@ class Learnt:
 
     corpora  the parts of the recipe it was trained and validated on
     seconds  training took, validations apart
+    threads  of each of the processes that trained together
     """
 
     run: str
@@ -75,6 +76,7 @@ class Learnt:
     threads: int | None
     seed: int
     speechkit: str
+    processes: int | None = None
 
 
 @dataclass(frozen=True)

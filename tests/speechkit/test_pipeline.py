@@ -83,6 +83,7 @@ def test_a_run_leaves_what_it_promises_and_a_second_call_does_nothing(house):
     assert list((folder / "tensorboard").iterdir())
     made_with = json.loads((folder / "environment.json").read_text())
     assert made_with["plugins"] == {"speechkit": __version__}
+    assert made_with["processes"] == 1
     assert write_bundle(folder, house / "tones.bundle.zip", weights=True).holds
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count("Emissions over time</h3>") == 2

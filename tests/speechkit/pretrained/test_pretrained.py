@@ -189,6 +189,14 @@ def test_the_card_says_what_must_be_known(model):
         assert said in text, said
 
 
+def test_the_card_says_how_many_processes_learnt(model):
+    assert read_facts(model).learnt.processes == 1
+    assert "processes" not in (model / "README.md").read_text()
+    facts = read_facts(model)
+    several = replace(facts, learnt=replace(facts.learnt, processes=2, threads=1))
+    assert "cpu, 2 processes, threads: 1" in to_markdown(card(several))
+
+
 def test_the_card_has_intervals_and_says_of_how_few_the_tests_are(model):
     facts = read_facts(model)
     row = replace(facts.best()[0], wer_low=0.1234, wer_high=0.5, speakers=2, test="two")

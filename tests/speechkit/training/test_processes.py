@@ -130,6 +130,7 @@ def test_two_processes_learn_what_one_does(house):
     assert told.stdout.count("too few for an interval") == 1  # one process tells
     assert told.stderr.count("epoch   7") == 1
     assert ", 2 processes" in told.stderr
+    assert json.loads((two / "environment.json").read_text())["processes"] == 2
     assert (two / "told.txt").read_text().split() == list("1234567")  # so do the trackers
 
 
