@@ -5,8 +5,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 from torch import nn
 
+from speechkit import RunError
+from speechkit.data.files import telling_of_full_disks
 from speechkit.training.augment import Chain
 from speechkit.training.average import RunningAverage
 from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
@@ -97,6 +100,15 @@ def test_checkpoints_newest_first_and_torn_ones_passed_over(tmp_path):
     tensors, state, torn = load_checkpoint(tmp_path)
     assert (int(tensors["w"]), state["position"]) == (2, 2)
     assert torn == ["step-00000004", "step-00000003"]
+
+
+@pytest.mark.parametrize("number", [27, 28, 122])  # of a file's limit, the disk, a user's quota
+def test_safetensors_tells_of_a_full_disk_in_words(tmp_path, number):
+    error = SafetensorError(f"Error while serializing: I/O error: ... (os error {number})")
+    with pytest.raises(RunError, match="the disk is full"), telling_of_full_disks(tmp_path):
+        raise error
+    with pytest.raises(SafetensorError), telling_of_full_disks(tmp_path):
+        raise SafetensorError("I/O error: ... (os error 5)")
 
 
 def test_no_checkpoint(tmp_path):
