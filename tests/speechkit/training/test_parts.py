@@ -13,6 +13,7 @@ from speechkit.data.files import telling_of_full_disks
 from speechkit.training.augment import Chain
 from speechkit.training.average import RunningAverage
 from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
+from speechkit.training.metrics import Metrics
 from speechkit.training.schedule import learning_rate_factor
 
 
@@ -142,6 +143,16 @@ def test_checkpoints_of_which_none_is_whole_are_told(tmp_path, state):
     (tmp_path / "step-00000007/state.json").write_text(state)
     with pytest.raises(RunError, match="all are damaged: step-00000007"):
         load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"\0\0\0\n", b"\xff\n", b"[1]\n", b"{}\n", b'{"step": null}\n'])
+def test_metrics_end_where_they_cannot_be_read(tmp_path, damage):
+    whole = b'{"kind": "train", "step": 1}\n'
+    file = tmp_path / "metrics.jsonl"
+    file.write_bytes(whole + damage + whole)
+    with Metrics(tmp_path, 2):
+        pass
+    assert file.read_bytes() == whole
 
 
 @pytest.mark.parametrize("number", [27, 28, 122])  # of a file's limit, the disk, a user's quota
