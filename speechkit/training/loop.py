@@ -138,11 +138,12 @@ class Training:
                     self._epoch(metrics)
             except _AskedToEndError:
                 self._checkpoint()
-                raise TerminatedError(
-                    f"asked to end in epoch {self.position.epoch + 1}, after batch "
-                    f"{self.position.batch}: a checkpoint is saved",
-                    hint="the same command goes on from there",
+                raise _terminated(
+                    f"in epoch {self.position.epoch + 1}, after batch {self.position.batch}"
                 ) from None
+            (asked,) = self.processes.total(self.termination.asked)
+        if asked:  # while the last epoch ended, which has saved a checkpoint
+            raise _terminated("after the last epoch")
         if self.processes.is_first:
             self._finish()
 
@@ -571,6 +572,12 @@ class Training:
 
 class _AskedToEndError(Exception):
     """The process was asked to end: there is something to save first."""
+
+
+def _terminated(when: str) -> TerminatedError:
+    return TerminatedError(
+        f"asked to end {when}: a checkpoint is saved", hint="the same command goes on from there"
+    )
 
 
 def _shown(learnt: StepEnd | None) -> str:

@@ -438,6 +438,21 @@ def test_a_run_that_is_asked_to_end_saves_and_goes_on(house, monkeypatch, moment
     assert (kinds.count("train"), kinds.count("validation")) == (steps, validations)
 
 
+def test_a_run_that_is_asked_to_end_while_its_last_checkpoint_is_written_ends(house, monkeypatch):
+    save = loop.Training._save
+
+    def asked(self):
+        save(self)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(loop.Training, "_save", asked)
+    with pytest.raises(TerminatedError, match="asked to end after the last epoch"):
+        pipeline(house, "train.epochs=1").run()
+    monkeypatch.undo()
+    monkeypatch.setenv("SPEECHKIT_CACHE", str(house / "cache"))
+    assert pipeline(house, "train.epochs=1").run()
+
+
 def test_a_time_budget_chooses_the_epochs_and_a_stopped_run_keeps_to_them(house, monkeypatch):
     class StopError(Exception):
         pass
