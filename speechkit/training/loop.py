@@ -147,12 +147,16 @@ class Training:
         if self.processes.is_first:
             self._finish()
 
+    @property
+    def _best(self) -> Path:
+        """The weights that did best so far."""
+        return self.folder / "checkpoints" / "best.safetensors"
+
     def _finish(self) -> None:
-        best = self.folder / "checkpoints" / "best.safetensors"
         if self.position.best is None:
             with self.learner.average.applied():
-                self.recogniser.save(best)
-        load_weights(self.recogniser, best)
+                self.recogniser.save(self._best)
+        load_weights(self.recogniser, self._best)
         self.recogniser.save(self.folder / "model.safetensors")
 
     def begin(self) -> None:
@@ -388,7 +392,7 @@ class Training:
                 rank = (found.loss, found.wer)
             if best is None or rank < best:
                 if self.processes.is_first:
-                    self.recogniser.save(self.folder / "checkpoints" / "best.safetensors")
+                    self.recogniser.save(self._best)
                 self.position = replace(self.position, best=rank, validations_since_best=0)
             elif self.position.epoch + 1 >= self.settings.patience_from:
                 waited = self.position.validations_since_best + 1
@@ -478,8 +482,15 @@ class Training:
         tensors, state, torn = found
         for each in torn:
             self.reporter.warn(f"checkpoint {each} is damaged: going on from the one before")
+        best_is_whole = self._best_is_whole()
         self.learner.put_back(tensors, updates=state["updates"])
         self.position = Position.read(state["position"])
+        if self.position.best and not best_is_whole:
+            self.reporter.warn(
+                f"{self._best} is missing or damaged: the weights that were the best are lost, and "
+                "the best of those to come are kept"
+            )
+            self.position = replace(self.position, best=None)
         if self.budget:
             self.budget.put_back(state["budget"])
             self._keep_to(self.budget)
@@ -488,6 +499,16 @@ class Training:
             line += f": {self.source.put_back(state['stream'])}"
         self.reporter.say(line)
         return True
+
+    def _best_is_whole(self) -> bool:
+        """Whether the best weights are there. The recogniser may hold them then."""
+        whole = True
+        if self.processes.is_first:
+            try:
+                load_weights(self.recogniser, self._best)
+            except RunError:
+                whole = False
+        return self.processes.of_the_first(whole)
 
     # ---- a time budget
 

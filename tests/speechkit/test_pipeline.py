@@ -453,6 +453,21 @@ def test_a_run_that_is_asked_to_end_while_its_last_checkpoint_is_written_ends(ho
     assert pipeline(house, "train.epochs=1").run()
 
 
+@pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_bytes(b"")])
+def test_a_training_whose_best_weights_are_lost_goes_on_and_says_so(house, monkeypatch, damage):
+    def stop():
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        after_steps(patch, 15, stop)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline(house).run()
+    damage(house / "runs/tones/checkpoints/best.safetensors")
+    written = io.StringIO()
+    assert pipeline(house, console=Console(file=written, width=200)).run()
+    assert "the weights that were the best are lost" in written.getvalue()
+
+
 def test_a_time_budget_chooses_the_epochs_and_a_stopped_run_keeps_to_them(house, monkeypatch):
     class StopError(Exception):
         pass
