@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from math import ceil
+from math import ceil, inf, isnan
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -387,9 +387,8 @@ class Training:
         with self.learner.average.applied():
             found = self.validate(examples)
             best = self.position.best
-            rank = (found.wer, found.loss)
-            if self.settings.best_by == "loss":
-                rank = (found.loss, found.wer)
+            loss = inf if isnan(found.loss) else found.loss  # nothing is less than NaN
+            rank = (loss, found.wer) if self.settings.best_by == "loss" else (found.wer, loss)
             if best is None or rank < best:
                 if self.processes.is_first:
                     self.recogniser.save(self._best)

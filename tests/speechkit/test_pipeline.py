@@ -468,6 +468,17 @@ def test_a_training_whose_best_weights_are_lost_goes_on_and_says_so(house, monke
     assert "the weights that were the best are lost" in written.getvalue()
 
 
+@pytest.mark.parametrize("by", ["loss", "wer"])
+def test_a_validation_whose_loss_is_not_a_number_is_not_the_best_for_good(house, monkeypatch, by):
+    losses = iter([float("nan"), 2.0, 1.0])
+    monkeypatch.setattr(
+        loop.Training, "validate", lambda *_: loop.Validation(next(losses), 1.0, 1.0, ())
+    )
+    pipeline(house, f"train.best_by={by}").run()
+    _, state, _ = load_checkpoint(house / "runs/tones/checkpoints")
+    assert sorted(state["position"]["best"]) == [1.0, 1.0]
+
+
 def test_a_time_budget_chooses_the_epochs_and_a_stopped_run_keeps_to_them(house, monkeypatch):
     class StopError(Exception):
         pass
