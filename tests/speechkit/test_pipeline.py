@@ -530,6 +530,28 @@ def test_a_training_ends_within_its_minutes(house):
     assert time.monotonic() - began > 3  # it uses its time
 
 
+def test_a_model_that_compares_views_gets_them_unchanged_of_a_batch_to_learn_by_heart(
+    house, monkeypatch
+):
+    text = RECIPE.replace("time_mask_width = 8", "time_mask_width = 8\nviews = 2")
+    (house / "tones.toml").write_text(text + "\n")
+    seen = []
+    losses = learner.Learner.losses
+
+    def noted(self, ready):
+        if seen and self.recogniser.training:
+            half = len(ready.features) // 2
+            seen.append(ready.features[:half].equal(ready.features[half:]))
+        seen.append(True)
+        return losses(self, ready)
+
+    monkeypatch.setattr(learner.Learner, "losses", noted)
+    monkeypatch.setattr(by_heart, "_LOSS", 99)
+    pipeline(house, "model.consistency=0.2").overfit_one_batch()
+    assert len(seen) > 10
+    assert all(seen)
+
+
 def test_a_model_learns_one_batch_by_heart_or_says_that_it_cannot(house, monkeypatch):
     written = io.StringIO()
     console = Console(file=written, width=200)
