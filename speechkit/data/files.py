@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import Any
 from safetensors import SafetensorError
 
 from speechkit.errors import RunError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the disk, what a user may have, a file's limit
 
 
 def cache_folder() -> Path:
@@ -69,7 +72,7 @@ def telling_of_full_disks(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        if error.errno in _FULL:
             raise disk_full(place) from error
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}:
             raise RunError(
@@ -78,8 +81,9 @@ def telling_of_full_disks(place: Path) -> Iterator[None]:
                 "the folder the command is given in",
             ) from error
         raise
-    except SafetensorError as error:  # which has no number
-        if "os error 28" in str(error) or "No space left" in str(error):
+    except SafetensorError as error:  # which has its number in its words
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number and int(number[1]) in _FULL:
             raise disk_full(place) from error
         raise
 

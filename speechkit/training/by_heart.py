@@ -1,6 +1,10 @@
 """Whether a model can learn at all: one small batch, by heart."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+
+import torch
+from torch import Tensor
 
 from speechkit.data.batches import ordered_batches
 from speechkit.errors import RunError
@@ -13,6 +17,26 @@ _CHECKED = 10  # steps from one look at the loss to the next
 _LOSS = 0.1  # nats a label: nearly every label is sure
 
 
+class _Copies(Chain):
+    """Of each utterance the rows that augmentations make of it, as they are unchanged.
+
+    A model that compares two views of an utterance needs two.
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        super().__init__((), seed=0)
+        self._rows = rows
+
+    def apply(
+        self, stage: str, values: Tensor, lengths: Tensor, ids: Sequence[str], *, epoch: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Give the rows' features again, by the source of each."""
+        if stage == "waveform":
+            return super().apply(stage, values, lengths, ids, epoch=epoch)
+        rows = self._rows.to(values.device)
+        return values[rows], lengths[rows.to(lengths.device)], self._rows
+
+
 def learn_by_heart(training: Training) -> str:
     """Learn a batch by heart, without augmentation, and write no file; gives how it went.
 
@@ -21,10 +45,11 @@ def learn_by_heart(training: Training) -> str:
     """
     training.begin()
     learner, settings, train = training.learner, training.settings, training.train
-    learner.chain = Chain((), seed=training.seed)
     batches = ordered_batches(train.seconds, settings.batch_seconds)
     places = batches[len(batches) // 2][:_UTTERANCES]
     batch = train.batch(places).to(training.device)
+    made = learner.ready(batch, 0).ids
+    learner.chain = _Copies(torch.tensor([batch.ids.index(each) for each in made]))
     alone = replace(train, chosen=train.chosen[places])
     first = loss = training.validate(alone).loss
     with training.reporter.progress("learning one batch by heart") as advance:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from math import ceil
+from math import ceil, inf, isnan
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -138,20 +138,25 @@ class Training:
                     self._epoch(metrics)
             except _AskedToEndError:
                 self._checkpoint()
-                raise TerminatedError(
-                    f"asked to end in epoch {self.position.epoch + 1}, after batch "
-                    f"{self.position.batch}: a checkpoint is saved",
-                    hint="the same command goes on from there",
+                raise _terminated(
+                    f"in epoch {self.position.epoch + 1}, after batch {self.position.batch}"
                 ) from None
+            (asked,) = self.processes.total(self.termination.asked)
+        if asked:  # while the last epoch ended, which has saved a checkpoint
+            raise _terminated("after the last epoch")
         if self.processes.is_first:
             self._finish()
 
+    @property
+    def _best(self) -> Path:
+        """The weights that did best so far."""
+        return self.folder / "checkpoints" / "best.safetensors"
+
     def _finish(self) -> None:
-        best = self.folder / "checkpoints" / "best.safetensors"
         if self.position.best is None:
             with self.learner.average.applied():
-                self.recogniser.save(best)
-        load_weights(self.recogniser, best)
+                self.recogniser.save(self._best)
+        load_weights(self.recogniser, self._best)
         self.recogniser.save(self.folder / "model.safetensors")
 
     def begin(self) -> None:
@@ -382,12 +387,11 @@ class Training:
         with self.learner.average.applied():
             found = self.validate(examples)
             best = self.position.best
-            rank = (found.wer, found.loss)
-            if self.settings.best_by == "loss":
-                rank = (found.loss, found.wer)
+            loss = inf if isnan(found.loss) else found.loss  # nothing is less than NaN
+            rank = (loss, found.wer) if self.settings.best_by == "loss" else (found.wer, loss)
             if best is None or rank < best:
                 if self.processes.is_first:
-                    self.recogniser.save(self.folder / "checkpoints" / "best.safetensors")
+                    self.recogniser.save(self._best)
                 self.position = replace(self.position, best=rank, validations_since_best=0)
             elif self.position.epoch + 1 >= self.settings.patience_from:
                 waited = self.position.validations_since_best + 1
@@ -477,8 +481,15 @@ class Training:
         tensors, state, torn = found
         for each in torn:
             self.reporter.warn(f"checkpoint {each} is damaged: going on from the one before")
+        best_is_whole = self._best_is_whole()
         self.learner.put_back(tensors, updates=state["updates"])
         self.position = Position.read(state["position"])
+        if self.position.best and not best_is_whole:
+            self.reporter.warn(
+                f"{self._best} is missing or damaged: the weights that were the best are lost, and "
+                "the best of those to come are kept"
+            )
+            self.position = replace(self.position, best=None)
         if self.budget:
             self.budget.put_back(state["budget"])
             self._keep_to(self.budget)
@@ -487,6 +498,16 @@ class Training:
             line += f": {self.source.put_back(state['stream'])}"
         self.reporter.say(line)
         return True
+
+    def _best_is_whole(self) -> bool:
+        """Whether the best weights are there. The recogniser may hold them then."""
+        whole = True
+        if self.processes.is_first:
+            try:
+                load_weights(self.recogniser, self._best)
+            except RunError:
+                whole = False
+        return self.processes.of_the_first(whole)
 
     # ---- a time budget
 
@@ -571,6 +592,12 @@ class Training:
 
 class _AskedToEndError(Exception):
     """The process was asked to end: there is something to save first."""
+
+
+def _terminated(when: str) -> TerminatedError:
+    return TerminatedError(
+        f"asked to end {when}: a checkpoint is saved", hint="the same command goes on from there"
+    )
 
 
 def _shown(learnt: StepEnd | None) -> str:

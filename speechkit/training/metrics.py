@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Self
 
@@ -25,12 +26,12 @@ class Metrics:
     def __enter__(self) -> Self:
         if self._file.is_file():
             kept = []
-            for line in self._file.read_text(encoding="utf-8").splitlines(keepends=True):
-                if not line.endswith("\n") or json.loads(line)["step"] > self._step:
+            for line in self._file.read_bytes().splitlines(keepends=True):
+                if not line.endswith(b"\n") or _step(line) > self._step:
                     break
                 kept.append(line)
             with written_whole(self._file) as beside:
-                beside.write_text("".join(kept), encoding="utf-8")
+                beside.write_bytes(b"".join(kept))
         self._lines = self._file.open("a", encoding="utf-8")
         self._writer = SummaryWriter(str(self._tensorboard), purge_step=self._step)
         return self
@@ -46,6 +47,14 @@ class Metrics:
         for name, value in values.items():
             if name != "epoch":
                 self._writer.add_scalar(f"{kind}/{name}", value, step)
+
+
+def _step(line: bytes) -> float:
+    """A line's step; infinite where it is no line of ours: lost power leaves zeros behind."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, TypeError, KeyError):
+        return inf
 
 
 class Unwritten(Metrics):

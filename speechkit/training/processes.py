@@ -6,7 +6,8 @@ empty, a layer that is dropped at random is another in each process, and a gradi
 has must stay none, as it does in one process.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -15,6 +16,8 @@ import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
+
+from speechkit.errors import RunError
 
 _PATIENCE = timedelta(days=7)  # the first process may prepare or decode for long; a launcher
 # notices by itself where one has died
@@ -50,7 +53,8 @@ class Processes:
         if self.count == 1:
             return list(values)
         summed = torch.tensor(values, dtype=torch.float64, device=self._device)
-        distributed.all_reduce(summed)
+        with _telling_of_the_lost():
+            distributed.all_reduce(summed)
         given: list[float] = summed.tolist()
         return given
 
@@ -69,7 +73,8 @@ class Processes:
                 for each in same
             ]
             flat = torch.cat([*gradients, reached])
-            distributed.all_reduce(flat)
+            with _telling_of_the_lost():
+                distributed.all_reduce(flat)
             *sums, reached = torch.split(flat, [*map(len, gradients), len(same)])
             for each, summed, count in zip(same, sums, reached.tolist(), strict=True):
                 each.grad = summed.view_as(each) if count else None
@@ -79,7 +84,8 @@ class Processes:
         if self.count == 1:
             return [value]
         values: list[T | None] = [None] * self.count
-        distributed.all_gather_object(values, value)
+        with _telling_of_the_lost():
+            distributed.all_gather_object(values, value)
         return [each for each in values if each is not None]
 
     def of_the_first(self, value: T) -> T:
@@ -87,17 +93,38 @@ class Processes:
         if self.count == 1:
             return value
         values = [value]
-        distributed.broadcast_object_list(values, src=0)
+        with _telling_of_the_lost():
+            distributed.broadcast_object_list(values, src=0)
         return values[0]
 
     @torch.no_grad()
     def copy_from_the_first(self, tensors: Iterable[Tensor]) -> None:
         """Give each tensor the first process' values."""
         if self.count > 1:
-            for each in tensors:
-                distributed.broadcast(each, src=0)
+            with _telling_of_the_lost():
+                for each in tensors:
+                    distributed.broadcast(each, src=0)
 
     def part(self) -> None:
         """End what they do together."""
         if self.count > 1:
             distributed.destroy_process_group()
+
+
+@contextmanager
+def _telling_of_the_lost() -> Iterator[None]:
+    """While inside, a process that has left is told as what it is.
+
+    Raises:
+        RunError: one has.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # gloo has no kind of error of its own
+        if not isinstance(error, distributed.DistError) and "onnection" not in str(error):
+            raise
+        raise RunError(
+            f"another of the processes that train together has ended: {error}",
+            hint="if it said nothing above it was killed, as for want of memory; the same command "
+            "goes on from the last checkpoint",
+        ) from error

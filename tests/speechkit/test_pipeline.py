@@ -439,6 +439,47 @@ def test_a_run_that_is_asked_to_end_saves_and_goes_on(house, monkeypatch, moment
     assert (kinds.count("train"), kinds.count("validation")) == (steps, validations)
 
 
+def test_a_run_that_is_asked_to_end_while_its_last_checkpoint_is_written_ends(house, monkeypatch):
+    save = loop.Training._save
+
+    def asked(self):
+        save(self)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(loop.Training, "_save", asked)
+    with pytest.raises(TerminatedError, match="asked to end after the last epoch"):
+        pipeline(house, "train.epochs=1").run()
+    monkeypatch.undo()
+    monkeypatch.setenv("SPEECHKIT_CACHE", str(house / "cache"))
+    assert pipeline(house, "train.epochs=1").run()
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.unlink(), lambda file: file.write_bytes(b"")])
+def test_a_training_whose_best_weights_are_lost_goes_on_and_says_so(house, monkeypatch, damage):
+    def stop():
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        after_steps(patch, 15, stop)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline(house).run()
+    damage(house / "runs/tones/checkpoints/best.safetensors")
+    written = io.StringIO()
+    assert pipeline(house, console=Console(file=written, width=200)).run()
+    assert "the weights that were the best are lost" in written.getvalue()
+
+
+@pytest.mark.parametrize("by", ["loss", "wer"])
+def test_a_validation_whose_loss_is_not_a_number_is_not_the_best_for_good(house, monkeypatch, by):
+    losses = iter([float("nan"), 2.0, 1.0])
+    monkeypatch.setattr(
+        loop.Training, "validate", lambda *_: loop.Validation(next(losses), 1.0, 1.0, ())
+    )
+    pipeline(house, f"train.best_by={by}").run()
+    _, state, _ = load_checkpoint(house / "runs/tones/checkpoints")
+    assert sorted(state["position"]["best"]) == [1.0, 1.0]
+
+
 def test_a_time_budget_chooses_the_epochs_and_a_stopped_run_keeps_to_them(house, monkeypatch):
     class StopError(Exception):
         pass
@@ -488,6 +529,28 @@ def test_a_training_ends_within_its_minutes(house):
     told = json.loads((house / "runs/tones/checkpoints/time.json").read_text())
     assert told["seconds"] <= 7
     assert time.monotonic() - began > 3  # it uses its time
+
+
+def test_a_model_that_compares_views_gets_them_unchanged_of_a_batch_to_learn_by_heart(
+    house, monkeypatch
+):
+    text = RECIPE.replace("time_mask_width = 8", "time_mask_width = 8\nviews = 2")
+    (house / "tones.toml").write_text(text + "\n")
+    seen = []
+    losses = learner.Learner.losses
+
+    def noted(self, ready):
+        if seen and self.recogniser.training:
+            half = len(ready.features) // 2
+            seen.append(ready.features[:half].equal(ready.features[half:]))
+        seen.append(True)
+        return losses(self, ready)
+
+    monkeypatch.setattr(learner.Learner, "losses", noted)
+    monkeypatch.setattr(by_heart, "_LOSS", 99)
+    pipeline(house, "model.consistency=0.2").overfit_one_batch()
+    assert len(seen) > 10
+    assert all(seen)
 
 
 def test_a_model_learns_one_batch_by_heart_or_says_that_it_cannot(house, monkeypatch):

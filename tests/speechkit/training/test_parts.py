@@ -5,11 +5,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 from torch import nn
 
+from speechkit import RunError
+from speechkit.data.files import telling_of_full_disks
 from speechkit.training.augment import Chain
 from speechkit.training.average import RunningAverage
 from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
+from speechkit.training.metrics import Metrics
 from speechkit.training.schedule import learning_rate_factor
 
 
@@ -97,6 +101,67 @@ def test_checkpoints_newest_first_and_torn_ones_passed_over(tmp_path):
     tensors, state, torn = load_checkpoint(tmp_path)
     assert (int(tensors["w"]), state["position"]) == (2, 2)
     assert torn == ["step-00000004", "step-00000003"]
+
+
+def saved(folder, step, keep=1):
+    save_checkpoint(folder, step, {"w": torch.tensor([step])}, {"position": step}, keep=keep)
+
+
+def test_the_last_checkpoint_stays_until_another_of_its_step_is_whole(tmp_path, monkeypatch):
+    saved(tmp_path, 1)
+    with monkeypatch.context() as patch:
+
+        def full(*_):
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+        patch.setattr("speechkit.training.checkpoint.save_file", full)
+        with pytest.raises(RunError, match="the disk is full"):
+            saved(tmp_path, 1)
+    assert load_checkpoint(tmp_path)
+    for _ in range(11):
+        newest = max(each.stat().st_ino for each in tmp_path.iterdir())
+        saved(tmp_path, 1)
+        (left,) = tmp_path.iterdir()
+        assert left.stat().st_ino != newest
+        assert load_checkpoint(tmp_path)
+
+
+def test_damaged_checkpoints_of_later_steps_push_none_out(tmp_path):
+    for step in (1, 8, 9):
+        saved(tmp_path, step, keep=3)
+    for step in (8, 9):
+        (tmp_path / f"step-0000000{step}/tensors.safetensors").write_bytes(b"")
+    saved(tmp_path, 2, keep=2)
+    _, state, torn = load_checkpoint(tmp_path)
+    assert (state["step"], torn) == (2, [])
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["step-00000001", "step-00000002"]
+
+
+@pytest.mark.parametrize("state", ["", "[1]", "{}"])
+def test_checkpoints_of_which_none_is_whole_are_told(tmp_path, state):
+    saved(tmp_path, 7)
+    (tmp_path / "step-00000007/state.json").write_text(state)
+    with pytest.raises(RunError, match="all are damaged: step-00000007"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"\0\0\0\n", b"\xff\n", b"[1]\n", b"{}\n", b'{"step": null}\n'])
+def test_metrics_end_where_they_cannot_be_read(tmp_path, damage):
+    whole = b'{"kind": "train", "step": 1}\n'
+    file = tmp_path / "metrics.jsonl"
+    file.write_bytes(whole + damage + whole)
+    with Metrics(tmp_path, 2):
+        pass
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize("number", [27, 28, 122])  # of a file's limit, the disk, a user's quota
+def test_safetensors_tells_of_a_full_disk_in_words(tmp_path, number):
+    error = SafetensorError(f"Error while serializing: I/O error: ... (os error {number})")
+    with pytest.raises(RunError, match="the disk is full"), telling_of_full_disks(tmp_path):
+        raise error
+    with pytest.raises(SafetensorError), telling_of_full_disks(tmp_path):
+        raise SafetensorError("I/O error: ... (os error 5)")
 
 
 def test_no_checkpoint(tmp_path):

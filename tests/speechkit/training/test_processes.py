@@ -134,6 +134,30 @@ def test_two_processes_learn_what_one_does(house):
     assert (two / "told.txt").read_text().split() == list("1234567")  # so do the trackers
 
 
+LOST = """
+import os, signal, torch
+from speechkit.training.processes import Processes
+
+together = Processes(torch.device("cpu"))
+together.total(1.0)
+if not together.is_first:
+    os.kill(os.getpid(), signal.SIGKILL)
+together.CALL
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "call", ["total(1.0)", "gathered(1)", "total_gradients([torch.nn.Parameter(torch.ones(2))])"]
+)
+def test_a_process_that_is_killed_is_told_by_the_other(tmp_path, call):
+    script = tmp_path / "lost.py"
+    script.write_text(LOST.replace("CALL", call))
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+    assert "RunError: another of the processes that train together has ended" in done.stderr
+
+
 def run_here(house: Path, name: str, *overrides: str) -> Path:
     """`speechkit run` in this process; gives the run's folder."""
     plugins = load_plugins([DOUBLE])
