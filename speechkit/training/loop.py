@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from math import ceil, inf, isnan
+from math import ceil, inf, isnan, nan
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from speechkit.data.batches import Batch, ordered_batches
+from speechkit.data.look import frames_needed
 from speechkit.errors import DataError, DeviceError, RunError, TerminatedError
 from speechkit.interfaces import Decoder, EpochEnd, StepEnd
 from speechkit.recogniser import Recogniser, fit_normalizer, load_weights
@@ -421,24 +422,27 @@ class Training:
             loss, count, pairs = loss + batch_loss, count + labels, pairs + read
         shown = tuple(pairs[:: max(1, len(pairs) // _EXAMPLES)][:_EXAMPLES])
         rates = word_edits(pairs).rate, character_edits(pairs).rate
-        return Validation(loss / max(1, count), *rates, shown)
+        return Validation(loss / count if count else nan, *rates, shown)
 
     def _validate_batch(
         self, examples: Examples, places: NDArray[np.int64]
     ) -> tuple[float, int, list[tuple[str, str]]]:
-        """Its loss, its number of labels, and each reference with what was decoded."""
+        """Its loss, the number of labels it is of, each reference with what was decoded."""
         if self.termination.asked and self.processes.count == 1:  # several end after it, together
             raise _AskedToEndError
         self._note_time()
         batch = examples.batch(places).to(self.device)
         features, frames, _ = self.recogniser.features(batch.values, batch.lengths)
         ready = Ready(features, frames, batch.labels, batch.label_lengths, list(batch.ids))
-        loss = float(self.learner.losses(ready)["loss"].sum())
+        losses = self.learner.losses(ready)["loss"].cpu()
         emissions = self.recogniser.emissions(batch.values, batch.lengths, bf16=self.learner.bf16)
+        # What has more labels than frames has no CTC loss; training leaves it out, too.
+        needed = [frames_needed(examples.labels[index]) for index in examples.chosen[places]]
+        fits = torch.tensor(needed) <= emissions.lengths.cpu()
         found = self.decoder(emissions.cpu() if self.decoder.device == "cpu" else emissions)
         texts = [examples.texts[index] for index in examples.chosen[places]]
         read = [(text, best[0].text) for text, best in zip(texts, found, strict=True)]
-        return loss, int(batch.label_lengths.sum()), read
+        return float(losses[fits].sum()), int(batch.label_lengths.cpu()[fits].sum()), read
 
     def _out_of_patience(self) -> bool:
         patience = self.settings.patience

@@ -469,6 +469,18 @@ def test_a_training_whose_best_weights_are_lost_goes_on_and_says_so(house, monke
     assert "the weights that were the best are lost" in written.getvalue()
 
 
+def test_what_has_more_labels_than_frames_is_not_in_the_validation_loss(house):
+    pipeline(house, "train.epochs=1", run="without").run()
+    with (house / "dev.csv").open("a") as rows:
+        rows.write(f"dev-long,dev0.wav,{'ab' * 200},s0\n")
+    pipeline(house, "train.epochs=1", run="with").run()
+    (without,), (found,) = (
+        [each["loss"] for each in lines(house / f"runs/{run}/metrics.jsonl") if "wer" in each]
+        for run in ("without", "with")
+    )
+    assert found == pytest.approx(without, rel=1e-4)
+
+
 @pytest.mark.parametrize("by", ["loss", "wer"])
 def test_a_validation_whose_loss_is_not_a_number_is_not_the_best_for_good(house, monkeypatch, by):
     losses = iter([float("nan"), 2.0, 1.0])
