@@ -43,16 +43,22 @@ def find_model(given: str, root: Path, asked: str = "--model") -> Path:
     installed model, `NAME` or `DISTRIBUTION:NAME`; else that of a run in `root`.
 
     Raises:
-        ModelError: it is none of them, or two distributions ship models of this name.
+        ModelError: it is none of them, or more than one is called so.
     """
     path = Path(given).expanduser()
     if path.exists():
         return path
-    installed = installed_models()
-    if (found := _named(given, installed, asked)) is not None:
-        return found
-    if (root / given / WEIGHTS).is_file():
-        return root / given
+    installed, run = installed_models(), root / given
+    found = _named(given, installed, asked)
+    if found and (run / WEIGHTS).is_file():
+        raise ModelError(
+            f"{asked} {given}: a run is called so, and a model of {found.distribution}",
+            hint=f"say which: {asked} {run} or {asked} {found.distribution}:{given}",
+        )
+    if found:
+        return found.folder
+    if (run / WEIGHTS).is_file():
+        return run
     names = {each.name for each in installed}
     names |= {str(each.parent) for each in root.glob(f"*/{WEIGHTS}")}
     told = near(given, names) or "there is none, and no run in runs/"
@@ -62,8 +68,8 @@ def find_model(given: str, root: Path, asked: str = "--model") -> Path:
     )
 
 
-def _named(given: str, installed: list[InstalledModel], asked: str) -> Path | None:
-    """The folder of an installed model; None where none is called so."""
+def _named(given: str, installed: list[InstalledModel], asked: str) -> InstalledModel | None:
+    """An installed model; None where none is called so."""
     owner, _, name = given.rpartition(":")
     meant = [
         each
@@ -76,7 +82,7 @@ def _named(given: str, installed: list[InstalledModel], asked: str) -> Path | No
         owners = " and by ".join(each.distribution for each in meant)
         said = " or ".join(f"{asked} {each.distribution}:{name}" for each in meant)
         raise ModelError(f"a model `{name}` is shipped by {owners}", hint=f"say which: {said}")
-    return meant[0].folder
+    return meant[0]
 
 
 def _shipped(entry: EntryPoint) -> Iterator[InstalledModel]:

@@ -269,6 +269,18 @@ def test_unknown_names_are_told_with_near_ones(model, ship):
     assert "known: " in call("models", "show", "x")[2]
 
 
+def test_a_run_and_a_model_of_one_name_must_be_told_apart(home, model, ship, tmp_path):
+    ship("their-models", tones=model)
+    runs = home / "runs"
+    with pytest.raises(
+        ModelError, match="tones: a run is called so, and a model of their-mod"
+    ) as told:
+        find_model("tones", runs)
+    assert told.value.hint == f"say which: --model {runs / 'tones'} or --model their-models:tones"
+    assert find_model("their-models:tones", runs).parent.name == "their_models_files"
+    assert find_model(str(runs / "tones"), runs) == runs / "tones"
+
+
 def test_models_of_one_name_must_be_told_apart(model, ship):
     ship("a-models", tone_hearer=model)
     ship("b-models", tone_hearer=model)
