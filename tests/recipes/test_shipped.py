@@ -76,12 +76,23 @@ def limited(*tests: str) -> list[str]:
         pytest.param(
             "ru_bilstm",
             "local",
-            [*limited("voxforge"), "train.curriculum=[]"],
-            {"validation", "voxforge"},
+            [*limited("voxforge", "known_sentences"), "train.curriculum=[]"],
+            {"validation", "voxforge", "known_sentences"},
             marks=needs_data,
         ),
         pytest.param(
-            "ru_n2", "local", limited("voxforge"), {"validation", "voxforge"}, marks=needs_data
+            "ru_n2",
+            "local",
+            limited("voxforge", "known_sentences"),
+            {"validation", "voxforge", "known_sentences"},
+            marks=needs_data,
+        ),
+        pytest.param(
+            "ru_synthetic",
+            "bilstm",
+            ["corpus.train.utterances=12", "corpus.validation.limit=12"],
+            {"validation"},
+            marks=needs_data,
         ),
         (
             "uk",
