@@ -349,7 +349,8 @@ KILLS = int(os.environ.get("SPEECHKIT_KILLS", "3"))  # the long form has 20
 @pytest.mark.slow
 @pytest.mark.timeout(600 + 30 * KILLS)
 def test_a_killed_run_ends_as_one_that_was_not(house):
-    settings = (f"train.epochs={4 + 2 * KILLS}", "train.checkpoint_minutes=0.002")
+    # Longer than all kills take, also where this process must wait seconds for its turn.
+    settings = (f"train.epochs={4 + 8 * KILLS}", "train.checkpoint_minutes=0.002")
     pipeline(house, *settings, run="whole").run()
     overrides = [part for each in settings for part in ("--set", each)]
     command = [sys.executable, "-m", "speechkit", "run", "tones.toml", "--run", "killed"]
