@@ -133,7 +133,7 @@ class Training:
             if self.budget:
                 self._plan(self.budget)
         kind = Metrics if self.processes.is_first else Unwritten
-        with self.termination, kind(self.folder, self.position.step) as metrics:
+        with self.termination, kind(self.folder, self.position) as metrics:
             try:
                 while self.position.epoch < self.epochs and not self._out_of_patience():
                     self._epoch(metrics)
@@ -535,7 +535,7 @@ class Training:
         """Time some steps and validation batches, forget them, and choose the epochs."""
         before = {name: each.detach().clone() for name, each in self.learner.tensors().items()}
         steps, timed, began = self._steps(self._batches(0)), [], time.monotonic()
-        nowhere = Unwritten(self.folder, 0)
+        nowhere = Unwritten(self.folder, self.position)
         for step in steps[:_TIMED_STEPS]:
             asked = time.monotonic()
             self._step([each.to(self.device) for each in self._share(step)], 0, 0.0, nowhere)

@@ -433,6 +433,14 @@ def test_a_run_that_is_asked_to_end_saves_and_goes_on(house, monkeypatch, moment
     found = load_checkpoint(house / "runs/asked/checkpoints")
     assert found
     assert found[1]["step"] == (10 if moment == "step" else 7)  # nothing learnt is lost
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:  # then killed before it has saved what it measured
+        patch.setattr(loop.Training, "_save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline(house, run="asked").run()
     pipeline(house, run="asked").run()
     same_ends(house, "whole", "asked")
     # the step it is asked in is learnt; a validation is not, and is done again

@@ -14,6 +14,7 @@ from speechkit.training.augment import Chain
 from speechkit.training.average import RunningAverage
 from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
 from speechkit.training.metrics import Metrics
+from speechkit.training.position import Position
 from speechkit.training.schedule import learning_rate_factor
 
 
@@ -150,7 +151,7 @@ def test_metrics_end_where_they_cannot_be_read(tmp_path, damage):
     whole = b'{"kind": "train", "step": 1}\n'
     file = tmp_path / "metrics.jsonl"
     file.write_bytes(whole + damage + whole)
-    with Metrics(tmp_path, 2):
+    with Metrics(tmp_path, Position(step=2)):
         pass
     assert file.read_bytes() == whole
 
