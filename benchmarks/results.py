@@ -165,8 +165,13 @@ def page(left: Sequence[Left]) -> Iterator[Block]:
     headings = ["system", "decoder", "test", "command"]
     headings += ["WER", "95 %", "cut", "CER", *measures, "words", "speakers"]
     yield Table(headings, [row for each in left for row in _rates(each, measures)], texts=4)
-    for test, score in {score.test: score for each in left for _, score in each.rows()}.items():
-        yield Paragraph(f"{test}: {interval_told(score)}")
+    told = (  # two systems may have different tests of one name: the words tell them apart
+        f"{score.test}, {score.words:,} words: {interval_told(score)}"
+        for each in left
+        for _, score in each.rows()
+    )
+    for line in dict.fromkeys(told):
+        yield Paragraph(line)
     yield Heading("Learning curves")
     yield Paragraph("WER of the validation part, greedy, when so much of the training was done.")
     curves = [[each.run.folder.name, *_curve(each.run)] for each in left]
