@@ -42,16 +42,27 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, labels: Tensor, label_lengths: 
     )
 
 
-def consistency_loss(log_probs: Tensor, lengths: Tensor) -> Tensor:
+def consistency_loss(log_probs: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:
     """How far each of two views of an utterance is from what the other gives, in nats.
 
     Shape: (2 B, T, V) log probabilities, first the first views of all utterances, then the second
-    ones; (2 B,) frames -> (2 B,). Of each row the Kullback-Leibler divergence of its labels from
-    those of its other view, which no gradient goes through, summed over its frames.
+    ones; (2 B,) frames; (2 B, U) labels -> (2 B,). Of each row the Kullback-Leibler divergence of
+    its labels from those of its other view, which no gradient goes through, summed over its frames.
 
     Yao et al., "CR-CTC: Consistency regularization on CTC for improved speech recognition",
     ICLR 2025, equation 5.
+
+    Raises:
+        RunError: the second half of the rows has other labels or lengths than the first.
     """
+    rows = len(labels) // 2
+    if len(labels) % 2 or not (
+        torch.equal(labels[:rows], labels[rows:]) and torch.equal(lengths[:rows], lengths[rows:])
+    ):
+        raise RunError(
+            "model.consistency compares two views of each utterance, and was given something else",
+            hint='set views = 2 in the [[augment]] table of "spec_augment", and let it be the last',
+        )
     others = torch.cat(log_probs.detach().chunk(2)[::-1])
     apart = functional.kl_div(log_probs, others, log_target=True, reduction="none").sum(-1)
     within = length_mask(lengths, log_probs.shape[1])

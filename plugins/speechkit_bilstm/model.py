@@ -1,11 +1,25 @@
 """The network of sovse/Rus-SpeechRecognition-LSTM-CTC-VoxForge (its training notebook).
 
-Axes: B utterances, T frames, D features, V labels.
+Beside what is published, the LSTMs may be kept to windows of a few frames, as in Chen and Huo,
+"Training deep bidirectional LSTM acoustic model for LVCSR by a context-sensitive-chunk BPTT
+approach", IEEE/ACM TASLP 24(7), 2016: what they cannot hear whole they cannot learn by heart.
+
+Axes: B utterances, T frames, D features, C channels, V labels, W frames of a window.
 """
 
+import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 
-from speechkit import BidirectionalLSTM, Config, CTCModel, Field, length_mask
+from speechkit import (
+    BidirectionalLSTM,
+    Config,
+    CTCModel,
+    Field,
+    consistency_loss,
+    ctc_loss,
+    length_mask,
+)
 
 
 class BiLSTMConfig(Config):
@@ -17,6 +31,28 @@ class BiLSTMConfig(Config):
     stack: int = Field(
         1, gt=0, description="neighbouring frames read as one: so many times fewer frames to search"
     )
+    window: int = Field(
+        0,
+        ge=0,
+        description="frames, after stacking, that are labelled from what is heard in them and in "
+        "`context`: for corpora whose sentences would be learnt by heart; 0: from the whole "
+        "utterance, as published",
+    )
+    context: int = Field(
+        0, ge=0, description="frames, after stacking, heard before and after each window"
+    )
+    consistency: float = Field(
+        0.0,
+        ge=0,
+        description="weight of how far two views of an utterance are apart, 0.2 in the paper: for "
+        "`spec_augment` with `views = 2`; an epoch takes twice as long",
+    )
+
+    @model_validator(mode="after")
+    def _context_is_of_windows(self) -> "BiLSTMConfig":
+        if self.context and not self.window:
+            raise ValueError("context is of windows: set window, too, or leave both out")
+        return self
 
 
 class BiLSTM(CTCModel):
@@ -24,6 +60,7 @@ class BiLSTM(CTCModel):
 
     def __init__(self, config: BiLSTMConfig, *, num_features: int, num_labels: int) -> None:
         super().__init__()
+        self.config = config
         self.subsampling = config.stack
         self.lstm = BidirectionalLSTM(
             num_features * config.stack, config.units, layers=config.layers, dropout=config.dropout
@@ -41,5 +78,58 @@ class BiLSTM(CTCModel):
                 len(features), features.shape[1] // stack, stack * features.shape[2]
             )
             lengths = (lengths + stack - 1) // stack
-        scores: Tensor = self.head(self.lstm(features, lengths))
+        hidden = (
+            self._in_windows(features, lengths)
+            if self.config.window
+            else self.lstm(features, lengths)
+        )
+        scores: Tensor = self.head(hidden)
         return scores.float().log_softmax(-1), lengths
+
+    def _in_windows(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, D), (B,) -> (B, T, C), each frame from its window and that window's context.
+
+            window 3, context 2     . . a b c d e f g . .
+            heard first             _ _ a b c d e           labelled a b c
+            heard next                    b c d e f g _     labelled d e f, and so on
+
+        In training the first window begins up to a window earlier, so that its edges fall
+        elsewhere each time.
+        """
+        window, context = self.config.window, self.config.context
+        rows, frames, _ = values.shape
+        if not int(lengths.sum()):  # no row has a frame
+            return values.new_zeros(rows, frames, 2 * self.config.units)
+        values = values.where(length_mask(lengths, frames)[..., None], 0.0)
+        early = int(torch.randint(window, ())) if self.training else 0
+        count = -(-(frames + early) // window)
+        spare = count * window - frames - early
+        values = nn.functional.pad(values, (0, 0, early + context, spare + context))
+        heard = values.unfold(1, window + 2 * context, window).transpose(2, 3)  # (B, count, W, D)
+        # Those that lie past a row's length are not computed.
+        used = length_mask(-(-(lengths + early) // window), count)
+        heard = heard[used]
+        sizes = lengths.new_full((len(heard),), heard.shape[1])
+        labelled = self.lstm(heard, sizes)[:, context : context + window]
+        hidden = labelled.new_zeros(rows, count, window, labelled.shape[2])
+        hidden[used] = labelled
+        return hidden.flatten(1, 2)[:, early : early + frames]
+
+    def loss(
+        self, features: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor
+    ) -> dict[str, Tensor]:
+        """CTC with true lengths and, with its weight, consistency: (B,) each.
+
+        Raises:
+            RunError: consistency is asked for, and the rows are not two views of each utterance.
+        """
+        log_probs, frames = self(features, lengths)
+        loss = ctc_loss(log_probs, frames, labels, label_lengths)
+        if not (self.config.consistency and self.training):
+            return {"loss": loss}
+        apart = consistency_loss(log_probs, frames, labels)
+        return {
+            "loss": loss + self.config.consistency * apart,
+            "ctc": loss,
+            "consistency": apart,
+        }

@@ -4,10 +4,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from speechkit import BidirectionalLSTM
+from speechkit import BidirectionalLSTM, RunError
 from speechkit_bilstm.model import BiLSTM, BiLSTMConfig
 from speechkit_n2.blstm import N2BLSTM, N2BLSTMConfig
 
@@ -51,11 +52,12 @@ def test_equal_to_a_packed_bidirectional_lstm():
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.integers(0, 40), min_size=1, max_size=4), st.integers(0, 9), st.integers(0, 2))
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=4), st.integers(0, 9), st.integers(0, 3))
 def test_batched_equals_one_by_one_whatever_the_padding(lengths, extra, which):
     torch.manual_seed(0)
-    if which < 2:
-        net = BiLSTM(BiLSTMConfig(units=6, stack=which + 1), num_features=8, num_labels=5)
+    if which < 3:
+        kept = {"window": 4, "context": 3} if which == 2 else {"stack": which + 1}
+        net = BiLSTM(BiLSTMConfig(units=6, **kept), num_features=8, num_labels=5)
     else:
         small = N2BLSTMConfig(units=6, layers=2, channels=(2, 2, 3))
         net = N2BLSTM(small, num_features=8, num_labels=5)
@@ -84,3 +86,62 @@ def test_ctc_is_given_true_lengths_but_for_the_switch(padded):
     whole = net.loss(features, torch.tensor([20]), labels, two)["loss"]
     cut = net.loss(features[:, :20], torch.tensor([20]), labels, two)["loss"]
     assert torch.allclose(whole, cut, atol=1e-5) != padded
+
+
+def windowed(**changes):
+    torch.manual_seed(0)
+    config = BiLSTMConfig(**({"units": 6, "window": 4, "context": 2} | changes))
+    return BiLSTM(config, num_features=8, num_labels=5).eval()
+
+
+def test_a_frame_is_labelled_from_its_window_and_that_window_s_context():
+    net, features, lengths = windowed(), torch.randn(1, 14, 8), torch.tensor([14])
+    plain = net(features, lengths)[0]
+    for frame in range(14):
+        changed = features.clone()
+        changed[0, frame] += 1
+        differs = (net(changed, lengths)[0] - plain).abs().amax(-1)[0] > 0
+        windows = [slice(first, first + 4) for first in (0, 4, 8, 12)]
+        heard = [each for each in windows if each.start - 2 <= frame < each.stop + 2]
+        expected = torch.zeros(14, dtype=torch.bool)
+        for each in heard:
+            expected[each] = True
+        assert torch.equal(differs, expected)
+
+
+def test_one_window_over_all_is_the_published_network():
+    torch.manual_seed(1)
+    features, lengths = torch.randn(2, 12, 8), torch.tensor([12, 12])
+    one = windowed(window=12, context=0)
+    whole = windowed(window=0, context=0)
+    assert torch.allclose(one(features, lengths)[0], whole(features, lengths)[0], atol=1e-6)
+
+
+def test_windows_begin_elsewhere_in_each_step_of_training():
+    net, features, lengths = windowed().train(), torch.randn(2, 14, 8), torch.tensor([14, 5])
+    found = set()
+    for seed in range(40):
+        torch.manual_seed(seed)
+        log_probs, frames = net(features, lengths)
+        assert log_probs.shape == (2, 14, 5)
+        assert frames.tolist() == [14, 5]
+        found.add(round(float(log_probs[0, 7, 0].detach()), 6))
+    assert len(found) == 4
+
+
+def test_context_without_a_window_is_refused():
+    with pytest.raises(ValidationError, match="set window, too"):
+        BiLSTMConfig(context=2)
+
+
+def test_two_views_are_drawn_together_in_training_alone():
+    torch.manual_seed(0)
+    net = BiLSTM(BiLSTMConfig(units=6, consistency=0.5), num_features=8, num_labels=5).train()
+    features, lengths = torch.randn(4, 20, 8), torch.tensor([20, 16, 20, 16])
+    labels, counts = torch.tensor([[1, 2], [3, 0]] * 2), torch.tensor([2, 1] * 2)
+    losses = net.loss(features, lengths, labels, counts)
+    assert losses["consistency"].min() > 0
+    assert torch.allclose(losses["loss"], losses["ctc"] + 0.5 * losses["consistency"])
+    assert torch.allclose(net.eval().loss(features, lengths, labels, counts)["loss"], losses["ctc"])
+    with pytest.raises(RunError, match="two views of each utterance"):
+        net.train().loss(features[:3], lengths[:3], labels[:3], counts[:3])

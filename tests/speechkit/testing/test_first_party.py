@@ -18,9 +18,17 @@ FOLDER = "FOLDER"  # becomes a folder of the corpus of that name
 N2 = {"dim": 16, "layers": 2, "heads": 2, "convolution": 5, "subsampling_channels": 4}
 NGRAM = {"processes": 1, "beam": 12}
 CASES = {
-    "model:n2": [N2, N2 | {"attention": False, "halved": [2, 2], "layers": 3, "intermediate": [1]}],
+    "model:n2": [
+        N2,
+        N2 | {"attention": False, "halved": [2, 2], "layers": 3, "intermediate": [1]},
+        N2 | {"subsampling": 2},
+    ],
     "model:n2_blstm": [{"units": 16, "layers": 2, "channels": [2, 2, 4], "dropout": 0.1}],
-    "model:bilstm": [{"units": 24}, {"units": 24, "stack": 3, "dropout": 0.1}],
+    "model:bilstm": [
+        {"units": 24},
+        {"units": 24, "stack": 3, "dropout": 0.1},
+        {"units": 24, "stack": 2, "window": 8, "context": 4},
+    ],
     "features:log_mel": [{"bins": 40}],
     "features:mfcc": [{}],
     "features:spectrogram": [{}],
