@@ -8,9 +8,11 @@
 `benchmarks/results.toml` lists the systems (`--table` names another list, `--only NAME` one of
 them). Each is `speechkit run RECIPE --run NAME`, once for each decoder: what is there already is
 not done again, and a training that was stopped goes on. Every number in the tables is from files
-of the run's folder.
+of the run's folder. Rows of a page whose runs are not here, since another machine made them, stay
+as they are.
 
-With `--seed` the runs are called NAME-seed-N, and each error rate is set beside that of NAME. It is
+With `--seed` the runs are called NAME-seed-N, and each error rate is set beside that of NAME, from
+its run or from the page. It is
 
     within   in the 95 % interval of NAME's: it holds
     overlap  not in it, but the two intervals meet: chance alone may well part them
@@ -20,6 +22,7 @@ and the exit code is 1 if any is apart, or a run failed.
 """
 
 import argparse
+import re
 import shlex
 import subprocess
 import sys
@@ -152,30 +155,84 @@ def shown(command: Sequence[str]) -> str:
 
 # ---- tables
 
+SYSTEMS, RATES, CURVES, SEEDS = "Systems", "Error rates", "Learning curves", "Seeds"
 
-def page(left: Sequence[Left]) -> Iterator[Block]:
+
+@dataclass
+class Earlier:
+    """What a page says already, so that runs of other machines stay in it.
+
+    rows       of each table, by its heading: cells by the headings of their columns
+    told       the paragraphs under the error rates
+    """
+
+    rows: dict[str, list[dict[str, str]]]
+    told: list[str]
+
+    def measures(self) -> list[str]:
+        """The names of its score protocols' measures."""
+        names = list(self.rows.get(RATES, [{}])[0])
+        return names[names.index("CER") + 1 : names.index("words")] if "CER" in names else []
+
+    def table(self, heading: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+        """Rows, after what the page has of systems that are not among them."""
+        named = {row[0] for row in rows}
+        stay = [
+            [each.get(name, "") for name in headings]
+            for each in self.rows.get(heading, [])
+            if each["system"] not in named
+        ]
+        texts = {SYSTEMS: 3, RATES: 4, CURVES: 1, SEEDS: 4}[heading]
+        return Table(headings, [*stay, *rows], texts=texts)
+
+
+def earlier(place: Path | None) -> Earlier:
+    """What the tables of a page have between its marks; nothing if there is none."""
+    found = Earlier({}, [])
+    if place is None or not place.is_file():
+        return found
+    text = place.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    heading, names = "", list[str]()
+    for line in text.splitlines():
+        if line.startswith("#"):
+            heading, names = line.lstrip("# "), []
+        elif line.startswith("|"):
+            cells = [_plain(each).strip() for each in re.split(r"(?<!\\)\|", line)[1:-1]]
+            if not names:
+                names = cells
+            elif not cells[0].startswith("---"):
+                found.rows.setdefault(heading, []).append(dict(zip(names, cells, strict=True)))
+        elif line and heading == RATES:
+            found.told.append(_plain(line))
+    return found
+
+
+def _plain(marked: str) -> str:
+    return re.sub(r"\\(.)", r"\1", marked)
+
+
+def page(left: Sequence[Left], before: Earlier) -> Iterator[Block]:
     """Systems, error rates, curves, and what the intervals speak of."""
-    yield Heading("Systems")
+    yield Heading(SYSTEMS)
     headings = ["system", "recipe", "on", "speech, h", "parameters", "epochs", "minutes", "seed"]
-    yield Table(headings, [_system(each) for each in left], texts=3)
-    yield Heading("Error rates")
-    measures = list(
-        dict.fromkeys(name for each in left for _, score in each.rows() for name in score.measures)
-    )
+    yield before.table(SYSTEMS, headings, [_system(each) for each in left])
+    yield Heading(RATES)
+    own = [name for each in left for _, score in each.rows() for name in score.measures]
+    measures = list(dict.fromkeys([*before.measures(), *own]))
     headings = ["system", "decoder", "test", "command"]
     headings += ["WER", "95 %", "cut", "CER", *measures, "words", "speakers"]
-    yield Table(headings, [row for each in left for row in _rates(each, measures)], texts=4)
+    yield before.table(RATES, headings, [row for each in left for row in _rates(each, measures)])
     told = (  # two systems may have different tests of one name: the words tell them apart
         f"{score.test}, {score.words:,} words: {interval_told(score)}"
         for each in left
         for _, score in each.rows()
     )
-    for line in dict.fromkeys(told):
+    for line in dict.fromkeys([*before.told, *told]):
         yield Paragraph(line)
-    yield Heading("Learning curves")
+    yield Heading(CURVES)
     yield Paragraph("WER of the validation part, greedy, when so much of the training was done.")
     curves = [[each.run.folder.name, *_curve(each.run)] for each in left]
-    yield Table(["system", *(f"{share:.0%}" for share in SHARES)], curves)
+    yield before.table(CURVES, ["system", *(f"{share:.0%}" for share in SHARES)], curves)
 
 
 def _system(left: Left) -> list[str]:
@@ -223,33 +280,65 @@ def _curve(run: Run) -> Iterator[str]:
         yield f"{rates[-1]:.4f}" if rates else ""
 
 
-def comparison(first: Sequence[Left], again: Sequence[Left]) -> tuple[Table, list[str]]:
+@dataclass(frozen=True)
+class Rate:
+    """A word error rate and its interval, where it has one."""
+
+    wer: float
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        return f"{self.wer:.4f}"
+
+    @property
+    def interval(self) -> str:
+        """As tables show it."""
+        return "" if self.low is None or self.high is None else f"{self.low:.3f}–{self.high:.3f}"
+
+
+def rates_of(left: Sequence[Left], before: Earlier) -> dict[tuple[str, str, str], Rate]:
+    """By run, decoder and test: of the runs that are here, else of the page."""
+    found = {}
+    for row in before.rows.get(RATES, []):
+        low, _, high = row["95 %"].partition("–")
+        interval = (float(low), float(high)) if high else (None, None)
+        found[row["system"], row["decoder"], row["test"]] = Rate(float(row["WER"]), *interval)
+    for each in left:
+        for decoder, score in each.rows():
+            rate = Rate(score.wer, score.wer_low, score.wer_high)
+            found[each.run.folder.name, decoder, score.test] = rate
+    return found
+
+
+def comparison(
+    first: Sequence[Left], again: Sequence[Left], before: Earlier
+) -> tuple[Table, list[str]]:
     """Each error rate beside that of another seed, and the verdicts."""
-    before = {each.system.name: each for each in first}
+    published = rates_of(first, before)
     rows, verdicts = [], []
     for each in again:
-        for decoder, now in each.rows():
-            earlier = before.get(each.system.name)
-            was = earlier.score(now.decoder, now.test) if earlier else None
+        for (_, decoder, test), now in rates_of([each], Earlier({}, [])).items():
+            was = published.get((each.system.name, decoder, test))
             if was is None:
                 continue
             verdicts.append(verdict(was, now))
-            cells = [each.system.name, decoder, now.test, verdicts[-1]]
-            cells += [f"{was.wer:.4f}", interval_shown(was), f"{now.wer:.4f}", interval_shown(now)]
+            cells = [each.system.name, decoder, test, verdicts[-1]]
+            cells += [str(was), was.interval, str(now), now.interval]
             rows.append([*cells, f"{now.wer - was.wer:+.4f}"])
-    headings = ["system", "decoder", "test", "it is", "WER", "95 %", "again", "95 %", "difference"]
-    return Table(headings, rows, texts=4), verdicts
+    headings = ["system", "decoder", "test", "it is", "WER", "95 %", "again", "95 % again"]
+    return before.table(SEEDS, [*headings, "difference"], rows), verdicts
 
 
-def verdict(was: Score, now: Score) -> str:
+def verdict(was: Rate, now: Rate) -> str:
     """Whether an error rate holds, counted again with another seed."""
-    if was.wer_low is None or was.wer_high is None:
+    if was.low is None or was.high is None:
         return "no interval"
-    if was.wer_low <= now.wer <= was.wer_high:
+    if was.low <= now.wer <= was.high:
         return "within"
-    if now.wer_low is None or now.wer_high is None:
+    if now.low is None or now.high is None:
         return "apart"
-    return "overlap" if now.wer_low <= was.wer_high and was.wer_low <= now.wer_high else "apart"
+    return "overlap" if now.low <= was.high and was.low <= now.high else "apart"
 
 
 # ---- writing
@@ -291,10 +380,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     systems = [each for each in systems if not asked.only or each.name in asked.only]
     failed = [] if asked.read else carry_out(systems, asked.seed)
     left = list(left_by(systems, asked.seed))
-    blocks, verdicts = list(page(left)), list[str]()
+    before = earlier(asked.output)
+    blocks, verdicts = list(page(left, before)), list[str]()
     if asked.seed is not None:
-        table, verdicts = comparison(list(left_by(systems, None)), left)
-        blocks += [Heading("Seeds"), table]
+        table, verdicts = comparison(list(left_by(systems, None)), left, before)
+        blocks += [Heading(SEEDS), table]
+    elif SEEDS in before.rows:
+        headings = list(before.rows[SEEDS][0])
+        blocks += [Heading(SEEDS), before.table(SEEDS, headings, [])]
     text = to_markdown(blocks)
     if asked.output:
         put(text, asked.output)

@@ -239,9 +239,7 @@ class Subsampling(nn.Module):
         return self.project(hidden.permute(0, 2, 3, 1).flatten(2)), lengths
 
     @staticmethod
-    def _convolved(
-        convolve: nn.Conv2d, hidden: Tensor, lengths: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _convolved(convolve: nn.Conv2d, hidden: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         stride = convolve.stride[0]
         lengths = (lengths + stride - 1) // stride
         hidden = functional.silu(convolve(hidden))

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +103,16 @@ def test_a_system_is_carried_out_told_and_repeated(results, given, tmp_path, cap
     text = page.read_text()
     assert "## Seeds" in text
     assert " | 18 |" in text
+    assert text.count("| tiny | quickstart") == 1  # what is there stays
+
+    (tmp_path / "runs").rename(tmp_path / "other machine")
+    assert results.main([*table, "--read"]) == 0
+    assert page.read_text() == text
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "other machine/tiny-seed-18").rename(tmp_path / "runs/tiny-seed-18")
+    assert results.main([*table, "--read", "--seed", "18"]) in {0, 1}
+    assert page.read_text() == text
+    (tmp_path / "other machine/tiny").rename(tmp_path / "runs/tiny")
 
     calls = len(given)
     assert results.main(["--table", "table.toml", "--read"]) == 0
@@ -122,7 +131,11 @@ def test_each_row_is_of_its_decoder(results, tmp_path, monkeypatch):
     assert found == [
         (*key, rates[key]) for key in (("beam", "lj"), ("greedy", "lj"), ("greedy", "тест"))
     ]
-    tables = [each for each in results.page([left]) if isinstance(each, results.Table)]
+    tables = [
+        each
+        for each in results.page([left], results.Earlier({}, []))
+        if isinstance(each, results.Table)
+    ]
     assert [row[4] for row in tables[1].rows] == [f"{wer:.4f}" for *_, wer in found]
     assert tables[2].rows == [["мой run", "", "", "0.5000", "0.5000", "0.5000"]]
 
@@ -171,9 +184,7 @@ def test_what_fails_is_told(results, given, tmp_path, capsys):
     ],
 )
 def test_verdicts(results, was, now, verdict):
-    row = results.Score("t", "greedy", 0, 0, 1, 1, 0, 0, 0, 1.0, 0.0)
-    given = [replace(row, wer=wer, wer_low=low, wer_high=high) for wer, low, high in (was, now)]
-    assert results.verdict(*given) == verdict
+    assert results.verdict(results.Rate(*was), results.Rate(*now)) == verdict
 
 
 def test_the_table_names_recipes_that_are_right(results, monkeypatch):

@@ -21,7 +21,10 @@ def test_it_is_the_divergence_of_each_row_from_its_other_view():
 
 def test_equal_views_are_not_apart():
     one = views(1, 6)[:1]
-    assert consistency_loss(one.repeat(2, 1, 1), torch.tensor([6, 6]), torch.zeros(2, 2)).abs().max() < 1e-6
+    assert (
+        consistency_loss(one.repeat(2, 1, 1), torch.tensor([6, 6]), torch.zeros(2, 2)).abs().max()
+        < 1e-6
+    )
 
 
 def test_each_view_is_drawn_to_the_other_which_stays():
