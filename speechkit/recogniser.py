@@ -34,6 +34,10 @@ _EPSILON = 1e-5  # added to standard deviations, so that digital silence stays 0
 class Described(Protocol):
     """A component with its settings, as a recipe chose it."""
 
+    @property
+    def config(self) -> Config:
+        """The settings."""
+
     def build(self, **given: object) -> Any:  # noqa: ANN401 - any part
         """Make the part."""
 
@@ -232,6 +236,9 @@ def check_same(blueprint: Blueprint, file: Path, *, whole: bool) -> None:
     """
     stored, wanted = _stored_blueprint(file), blueprint.described()
     keys = ("text", "units", "features", "normalization", "model") if whole else ("units",)
+    for kind in _KINDS:
+        was = stored.get(kind, {})
+        stored[kind] = {**was, **_gained(was, getattr(blueprint, kind))}
     pairs = [(key, stored.get(key), wanted[key]) for key in keys]
     alphabets = [each.get("text", {}).get("alphabet") for each in (stored, wanted)]
     pairs.append(("text.alphabet", *alphabets))
@@ -242,6 +249,17 @@ def check_same(blueprint: Blueprint, file: Path, *, whole: bool) -> None:
                 f"{json.dumps(now)[:200]}",
                 hint="use the recipe it was trained with: recipe.toml in its run's folder",
             )
+
+
+def _gained(stored: Mapping[str, Any], part: Described) -> dict[str, Any]:
+    """The settings a part has gained since it was stored, where they are the defaults."""
+    fields, now = type(part.config).model_fields, part.described()
+    return {
+        name: now[name]
+        for name, field in fields.items()
+        if name not in stored
+        and getattr(part.config, name) == field.get_default(call_default_factory=True)
+    }
 
 
 def load_weights(recogniser: Recogniser, file: Path) -> None:

@@ -15,6 +15,8 @@ import pytest
 import soundfile
 import torch
 from rich.console import Console
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from tones import RECIPE, lines, speak, weights
 
 from speechkit import (
@@ -635,6 +637,16 @@ def test_fine_tuning_starts_from_the_weights_and_a_run_can_only_decode(house):
     assert [row.wer for row in rows] == [
         each["wer"] for each in json.loads((house / "runs/tones/scores.json").read_text())
     ]
+
+    # The model's plugin has gained a setting since: the weights mean what they meant.
+    file = house / "runs/tones/model.safetensors"
+    with safe_open(file, framework="pt") as opened:
+        described = json.loads(opened.metadata()["speechkit"])
+    del described["model"]["layer_drop"]
+    save_file(load_file(file), file, metadata={"speechkit": json.dumps(described)})
+    assert [row.wer for row in pipeline(house, run="later").run()] == [row.wer for row in rows]
+    with pytest.raises(RunError, match="trained with other settings: model was"):
+        pipeline(house, "model.layer_drop=0.5", run="other").run()
 
 
 def test_weights_of_another_shape_are_told(house):
