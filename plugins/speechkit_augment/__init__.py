@@ -7,7 +7,7 @@ from speechkit import Augmentation, Component, hookimpl
 
 @hookimpl
 def speechkit_augmentations() -> Iterable[Component[Augmentation]]:
-    """Offer `gain`, `n2`, `noise`, `room`, `spec_augment`, `speed` and `tempo`."""
+    """Offer `gain`, `n2`, `noise`, `room`, `spec_augment`, `speed`, `tempo` and `vtlp`."""
     # Imported when asked for: they need torch.
     from speechkit_augment.gain import Gain, GainConfig  # noqa: PLC0415
     from speechkit_augment.n2 import N2, N2Config  # noqa: PLC0415
@@ -16,6 +16,7 @@ def speechkit_augmentations() -> Iterable[Component[Augmentation]]:
     from speechkit_augment.spec_augment import SpecAugment, SpecAugmentConfig  # noqa: PLC0415
     from speechkit_augment.speed import Speed, SpeedConfig  # noqa: PLC0415
     from speechkit_augment.tempo import Tempo, TempoConfig  # noqa: PLC0415
+    from speechkit_augment.vtlp import VTLP, VTLPConfig  # noqa: PLC0415
 
     return [
         Component("gain", GainConfig, Gain),
@@ -25,4 +26,5 @@ def speechkit_augmentations() -> Iterable[Component[Augmentation]]:
         Component("spec_augment", SpecAugmentConfig, SpecAugment),
         Component("speed", SpeedConfig, Speed),
         Component("tempo", TempoConfig, Tempo),
+        Component("vtlp", VTLPConfig, VTLP),
     ]

@@ -40,6 +40,7 @@ CASES = {
     "augmentation:spec_augment": [{}, {"probability": 0.5}],
     "augmentation:speed": [{}, {"factors": [0.75, 1.25], "probability": 0.7}],
     "augmentation:tempo": [{}, {"factors": [0.75, 1.25], "probability": 0.7}],
+    "augmentation:vtlp": [{}, {"probability": 0.6}],
     "units:characters": [{}, {"edges": True}],
     "decoder:greedy": [{}],
     "decoder:beam": [{"threads": 1}, {"threads": 1, "scores": "summed", "look_ahead": 0.0}],
