@@ -15,7 +15,7 @@ Axes: B utterances, T frames, D features a frame, M mel filters.
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from torch import Tensor
 
 from speechkit import Config, Field, RecipeError, length_mask
 from speechkit_augment.settings import Range, between
+
+Array: TypeAlias = NDArray[np.float64]
 
 _BEND = 0.8  # of the highest frequency: what is above is squeezed to fit
 
@@ -98,7 +100,7 @@ class VTLP:
         whether, which = draw.random(2).tolist()
         return 1.0 if whether >= self.config.probability else between(self.config.factors, which)
 
-    def map(self, factor: float) -> NDArray[np.float64]:
+    def map(self, factor: float) -> Array:
         """(D, D): features of a frame to those at `factor` times the frequencies."""
         config = self.config
         if factor == 1:
@@ -113,10 +115,11 @@ class VTLP:
             math.pi * np.arange(self.dim) / max(1, config.lifter)
         )
         # Cepstra that are not there were 0: what the map gives is the nearest to the warped frame.
-        return lifter[:, None] * (cosines @ warped @ cosines.T) / lifter
+        cepstra: Array = lifter[:, None] * (cosines @ warped @ cosines.T) / lifter
+        return cepstra
 
 
-def _interpolation(filters: int, factor: float, low: float, high: float) -> NDArray[np.float64]:
+def _interpolation(filters: int, factor: float, low: float, high: float) -> Array:
     """(M, M): what filters give to what they would, frequencies times `factor`."""
     lowest, highest = _mel(np.array([low, high]))
     step = (highest - lowest) / (filters + 1)
@@ -132,24 +135,25 @@ def _interpolation(filters: int, factor: float, low: float, high: float) -> NDAr
     return weights
 
 
-def _warped(frequencies: NDArray[np.float64], factor: float, high: float) -> NDArray[np.float64]:
+def _warped(frequencies: Array, factor: float, high: float) -> Array:
     """Hertz times `factor`, and above the bend so much less that the highest stays."""
     bend = _BEND * high * min(factor, 1) / factor
     above = high - (high - bend * factor) / (high - bend) * (high - frequencies)
-    return np.where(frequencies <= bend, frequencies * factor, above)
+    warped: Array = np.where(frequencies <= bend, frequencies * factor, above)
+    return warped
 
 
-def _mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mel(hertz: NDArray[np.float64]) -> Array:
     return 2595 * np.log10(1 + hertz / 700)
 
 
-def _hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+def _hertz(mel: NDArray[np.float64]) -> Array:
     return 700 * (10 ** (mel / 2595) - 1)
 
 
-def _cosines(cepstra: int, filters: int) -> NDArray[np.float64]:
+def _cosines(cepstra: int, filters: int) -> Array:
     """(D, M), the orthonormal DCT-II's first rows."""
     angles = np.outer(np.arange(cepstra), np.arange(filters) + 0.5) * math.pi / filters
-    rows = math.sqrt(2 / filters) * np.cos(angles)
+    rows: Array = math.sqrt(2 / filters) * np.cos(angles)
     rows[0] /= math.sqrt(2)
     return rows

@@ -113,7 +113,8 @@ class BiLSTM(CTCModel):
         labelled = self.lstm(heard, sizes)[:, context : context + window]
         hidden = labelled.new_zeros(rows, count, window, labelled.shape[2])
         hidden[used] = labelled
-        return hidden.flatten(1, 2)[:, early : early + frames]
+        whole: Tensor = hidden.flatten(1, 2)[:, early : early + frames]
+        return whole
 
     def loss(
         self, features: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor
