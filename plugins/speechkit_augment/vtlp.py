@@ -143,11 +143,12 @@ def _warped(frequencies: Array, factor: float, high: float) -> Array:
     return warped
 
 
-def _mel(hertz: NDArray[np.float64]) -> Array:
-    return 2595 * np.log10(1 + hertz / 700)
+def _mel(hertz: Array) -> Array:
+    mels: Array = 2595 * np.log10(1 + hertz / 700)
+    return mels
 
 
-def _hertz(mel: NDArray[np.float64]) -> Array:
+def _hertz(mel: Array) -> Array:
     return 700 * (10 ** (mel / 2595) - 1)
 
 
