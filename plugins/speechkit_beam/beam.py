@@ -47,6 +47,13 @@ class BeamConfig(Config):
         description="taken off for each word the language model does not have, from the character "
         "on with which no word it has goes on so; more for those longer than usual",
     )
+    blank_penalty: float = Field(
+        0.0,
+        ge=0,
+        le=_MOST,
+        description="taken off the blank's log probability in each frame: unsure models are blank "
+        "too often, and hypotheses lack letters",
+    )
     vocabulary: Literal["open", "closed"] = Field(
         "open", description="closed: only words of the language model, and hotwords"
     )
@@ -71,7 +78,8 @@ class Beam:
     """CTC prefix beam search with an n-gram language model.
 
     A hypothesis' score is the natural logarithm of its probability under the emissions, plus the
-    weighted one under the language model, plus bonuses and penalties. Its words begin in the frame
+    weighted one under the language model, plus bonuses and penalties; those of blanks count in each
+    frame. Its words begin in the frame
     in which the search wrote their first label, and end with their last label; their confidence is
     the geometric mean of the posteriors of their labels: it ranks words, and is no probability of
     being right.
@@ -118,6 +126,7 @@ class Beam:
         weights = {"lm_weight": (0.1, 1.3), "word_bonus": (-1.0, 5.0)}
         if self.config.vocabulary == "open":
             weights["oov_penalty"] = (4.0, 24.0)
+        weights["blank_penalty"] = (0.0, 2.0)
         return weights
 
     def retuned(self, **settings: float) -> "Beam":

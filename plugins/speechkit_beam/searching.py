@@ -18,6 +18,7 @@ from speechkit_beam.lexicon import PARTED, alphabet_of, lexicon_of
 from speechkit_beam.lm import START, UNKNOWN
 from speechkit_beam.nbest import Candidate, best_paths
 from speechkit_beam.records import (
+    BLANK,
     BUCKETS,
     ENTRY,
     HYPOTHESIS,
@@ -97,6 +98,7 @@ class Search:
         self._labels = alphabet.labels
         self._written = alphabet.written
         self._nbest = config.nbest
+        self._blank_factor = np.float32(math.exp(-config.blank_penalty))
         self._settings = Settings(
             beam=config.beam,
             worst=math.exp(-config.beam_threshold),
@@ -150,6 +152,7 @@ class Search:
                 hint="look at the model that made them",
             )
         probs = np.exp(log_probs, dtype=np.float32)
+        probs[:, BLANK] *= self._blank_factor
         read = 0
         work = self._work()
         with first_call():

@@ -19,7 +19,11 @@ _STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
 }
-_UNITS = {"word_bonus": "nats a word", "oov_penalty": "nats a word"}
+_UNITS = {
+    "word_bonus": "nats a word",
+    "oov_penalty": "nats a word",
+    "blank_penalty": "nats a frame",
+}
 _BEST, _BEFORE = "#d62728", "#ffffff"
 _SHOWN = 0.75  # of all points are told apart by colour; the worst would take all of the scale
 _LEVELS = 12

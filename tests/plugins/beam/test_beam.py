@@ -41,6 +41,12 @@ def text_of(path: tuple[int, ...], vocabulary: Vocabulary) -> str:
     return vocabulary.text(merged)
 
 
+def penalised(log_probs: Tensor, penalty: float) -> Tensor:
+    lower = log_probs.clone()
+    lower[:, 0] -= penalty
+    return lower
+
+
 def texts_of(log_probs: Tensor, vocabulary: Vocabulary, combine) -> dict[str, float]:
     """Log probability of every text: of its best path, or of all of them."""
     frames, labels = log_probs.shape
@@ -71,10 +77,18 @@ def with_lm(text: str, acoustic: float, lm: NgramModel, config: BeamConfig) -> f
     weight=st.sampled_from([0.3, 1.0]),
     vocabulary=st.sampled_from(["open", "closed"]),
     look_ahead=st.sampled_from([0.0, 1.0]),
+    penalty=st.sampled_from([0.0, 1.5]),
     pieces=st.booleans(),
 )
 def test_finds_the_best_of_all_paths(
-    lm: NgramModel, seed: int, frames: int, weight: float, vocabulary, look_ahead, pieces: bool
+    lm: NgramModel,
+    seed: int,
+    frames: int,
+    weight: float,
+    vocabulary,
+    look_ahead,
+    penalty: float,
+    pieces: bool,
 ) -> None:
     of = PIECES if pieces else LETTERS
     log_probs = random_emissions(seed, frames, len(of))
@@ -83,12 +97,13 @@ def test_finds_the_best_of_all_paths(
         lm_weight=weight,
         word_bonus=0.7,
         oov_penalty=2.0,
+        blank_penalty=penalty,
         vocabulary=vocabulary,
         look_ahead=look_ahead,
         **WIDE,
     )
     best = decode(Beam(config, vocabulary=of, language_model=lm), log_probs)[0]
-    every = texts_of(log_probs, of, max)
+    every = texts_of(penalised(log_probs, penalty), of, max)
     scores = {text: with_lm(text, value, lm, config) for text, value in every.items()}
     assert best.score == pytest.approx(max(scores.values()), abs=1e-4)
     assert scores[best.text] == pytest.approx(best.score, abs=1e-4)
@@ -292,7 +307,12 @@ def test_a_boundary_at_the_end_of_a_label() -> None:
 
 def test_weights_can_be_tuned(lm: NgramModel) -> None:
     decoder = Beam(BeamConfig(threads=1), vocabulary=LETTERS, language_model=lm)
-    assert set(decoder.tunable) == {"lm_weight", "word_bonus", "oov_penalty"}
+    assert set(decoder.tunable) == {
+        "lm_weight",
+        "word_bonus",
+        "oov_penalty",
+        "blank_penalty",
+    }
     assert not Beam(BeamConfig(threads=1), vocabulary=LETTERS).tunable
     weights = {name: ends[1] for name, ends in decoder.tunable.items()}
     fresh = Beam(BeamConfig(threads=1, **weights), vocabulary=LETTERS, language_model=lm)
@@ -336,13 +356,18 @@ def test_n_best_scores_are_those_of_the_best_way_to_say_it(
 ) -> None:
     # Mostly: what was merged before a frame in which it would have been kept apart is not found.
     of = PIECES if pieces else LETTERS
-    common = {"lm_weight": weight, "word_bonus": 0.7, "oov_penalty": 2.0}
+    common = {
+        "lm_weight": weight,
+        "word_bonus": 0.7,
+        "oov_penalty": 2.0,
+        "blank_penalty": 0.4,
+    }
     config = BeamConfig(nbest=6, scores="viterbi", **common, **WIDE)
     decoder = Beam(config, vocabulary=of, language_model=lm)
     short = []
     for seed in range(40):
         log_probs = random_emissions(seed, 5, len(of))
-        every = texts_of(log_probs, of, max)
+        every = texts_of(penalised(log_probs, 0.4), of, max)
         for each in decode(decoder, log_probs):
             best = every[each.text] + 0.7 * len(each.words)
             if weight:
