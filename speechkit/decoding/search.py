@@ -1,7 +1,8 @@
 """A coarse, then a refined search of weights, which the noise of few utterances does not mislead.
 
-A grid over the first two weights comes first, since they act together: the more a language model
-counts, the fewer words it writes. Then the neighbours of the point chosen so far are tried, in the
+The third weight and those after it come first, each at the ends and in the middle of its range.
+With what was best follows a grid over the first two, since they act together: the more a language
+model counts, the fewer words it writes. Then the neighbours of the point chosen so far are tried, in the
 first two weights in all directions, in the others one by one. Where that moves the point, its new
 neighbours follow at the same distance, beyond the ranges, too; where it does not, the distance is
 halved.
@@ -81,7 +82,11 @@ class Search:
     def __iter__(self) -> Iterator[dict[str, float]]:
         yield from self._new([self.start])
         if self._size >= _NARROWEST:
-            yield from self._new(self._grid())
+            for name in list(self._ranges)[2:]:
+                values = np.linspace(*self._ranges[name], num=_NARROWEST).tolist()
+                before = self._fewest().settings
+                yield from self._new(before | {name: value} for value in values)
+            yield from self._new(self._grid(self._fewest().settings))
         intervals = dict.fromkeys(self._ranges, _NARROWEST - 1)
         intervals |= {name: max(_NARROWEST, self._size) - 1 for name in self._main}
         halvings = 1
@@ -103,10 +108,10 @@ class Search:
                 self._seen.add(key)
                 yield rounded
 
-    def _grid(self) -> Iterator[dict[str, float]]:
+    def _grid(self, others: Mapping[str, float]) -> Iterator[dict[str, float]]:
         values = [np.linspace(*self._ranges[name], num=self._size).tolist() for name in self._main]
         for chosen in product(*values):
-            yield self.start | dict(zip(self._main, chosen, strict=True))
+            yield {**others, **dict(zip(self._main, chosen, strict=True))}
 
     def _around(
         self, centre: Mapping[str, float], steps: Mapping[str, float]
@@ -128,7 +133,7 @@ class Search:
         It has no more errors than the start. Of two as near to the middle it is the one nearer to
         the start.
         """
-        fewest = min(self.trials, key=lambda trial: trial.total)
+        fewest = self._fewest()
         limit = self.trials[0].total
         good = [
             trial
@@ -144,6 +149,10 @@ class Search:
             range(len(good)), key=lambda at: (from_middle[at], from_start[at], good[at].total)
         )
         return good[order[0]]
+
+    def _fewest(self) -> Trial:
+        """Of the fewest errors, the first where there are several."""
+        return min(self.trials, key=lambda trial: trial.total)
 
     def edges(self) -> dict[str, str]:
         """Weights whose chosen value is the "lowest" or the "highest" tried."""

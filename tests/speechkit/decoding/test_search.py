@@ -81,6 +81,16 @@ def test_a_weight_that_does_not_matter_stays():
     assert not search.edges()
 
 
+def test_the_others_are_set_before_the_first_two_make_up_for_them():
+    """As word bonus and blank penalty, which both make hypotheses longer."""
+
+    def errors(settings):
+        off = (settings["b"] - 4.5 + (settings["c"] - 12) / 4) / 6
+        return np.full(200, round(4000 * off**2 + 20 * (24 - settings["c"]) / 20))
+
+    assert searched(errors).chosen().settings["c"] > 20
+
+
 def test_where_all_are_equal_the_middle_is_taken():
     search = searched(lambda _: np.full(50, 3))
     assert search.chosen().settings["a"] == pytest.approx(0.7, abs=0.15)
