@@ -11,7 +11,7 @@ from speechkit.cli.context import plugins_of
 from speechkit.device import choose_device, prepare_process
 from speechkit.errors import DataError, RunError
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
-from speechkit.pretrained.loading import load_pretrained
+from speechkit.pretrained.loading import load_pretrained, load_run
 from speechkit.recogniser import load_recogniser
 from speechkit.trained import find_model, is_pretrained
 
@@ -25,6 +25,8 @@ def open_transcriber(
     chosen, place = choose_device(device), find_model(model, Path("runs"))
     if is_pretrained(place):
         recogniser, part = load_pretrained(place, plugins, decoder=decoder)
+    elif decoder and (place / "recipe.toml").is_file():
+        recogniser, part = load_run(place, plugins, decoder=decoder)
     else:
         recogniser = load_recogniser(place, plugins)
         component = plugins.find("decoder", decoder or "greedy").component

@@ -2,10 +2,10 @@
 
 The third weight and those after it come first, each at the ends and in the middle of its range.
 With what was best follows a grid over the first two, since they act together: the more a language
-model counts, the fewer words it writes. Then the neighbours of the point chosen so far are tried, in the
-first two weights in all directions, in the others one by one. Where that moves the point, its new
-neighbours follow at the same distance, beyond the ranges, too; where it does not, the distance is
-halved.
+model counts, the fewer words it writes. Then the neighbours of the point chosen so far are tried,
+in the first two weights in all directions, in the others one by one. Where that moves the point,
+its new neighbours follow at the same distance, beyond the ranges, too; where it does not, the
+distance is halved.
 
 The point chosen need not be the one of fewest errors: among settings that are equally good, that
 one owes its place to chance. All that are worse by no more than a quarter of the standard error of
@@ -84,8 +84,8 @@ class Search:
         if self._size >= _NARROWEST:
             for name in list(self._ranges)[2:]:
                 values = np.linspace(*self._ranges[name], num=_NARROWEST).tolist()
-                before = self._fewest().settings
-                yield from self._new(before | {name: value} for value in values)
+                so_far = self._fewest().settings
+                yield from self._new(so_far | {name: value} for value in values)
             yield from self._new(self._grid(self._fewest().settings))
         intervals = dict.fromkeys(self._ranges, _NARROWEST - 1)
         intervals |= {name: max(_NARROWEST, self._size) - 1 for name in self._main}

@@ -1,4 +1,4 @@
-"""A pretrained model's folder to a recogniser and a decoder."""
+"""A folder of a trained model, shipped or a run's, to a recogniser and a decoder."""
 
 import json
 import shutil
@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from speechkit.component import Component, Config
 from speechkit.data.files import cache_folder, folder_written_whole
 from speechkit.discovery import Plugins
-from speechkit.errors import ModelError
-from speechkit.interfaces import Decoder, LanguageModel, Vocabulary
+from speechkit.errors import ModelError, RunError
+from speechkit.interfaces import Decoder, LanguageModel, LanguageModelTrainer, Vocabulary
 from speechkit.recogniser import Recogniser, load_recogniser
+from speechkit.settings import LanguageModelSettings
 from speechkit.trained.folder import FACTS, LM, RECIPE, Facts, verified
 
 
@@ -30,6 +31,36 @@ def load_pretrained(
     facts = verified(folder)
     recogniser = load_recogniser(folder, plugins)
     return recogniser, _decoder(folder, facts, plugins, recogniser.units.vocabulary, decoder)
+
+
+def load_run(folder: Path, plugins: Plugins, *, decoder: str) -> tuple[Recogniser, Decoder]:
+    """A run's recogniser, and `decoder` as the run has it: settings, weights, language model.
+
+    Raises:
+        RunError: the run has not decoded with a language model yet, and its recipe names one.
+        PluginError: a part is not installed, or has other settings now.
+    """
+    recogniser, recipe = load_recogniser(folder, plugins), _recipe(folder)
+    component = plugins.find("decoder", decoder).component
+    settings = dict(recipe["decoder"].get(decoder, {}))
+    language_model = None
+    if "lm" in recipe and "language_model" in component.uses:
+        place = folder / LM
+        if not place.is_dir():
+            raise RunError(
+                f"{folder} has no language model yet, which the decoder {decoder} uses",
+                hint=f"build it: speechkit run RECIPE --run {folder.name} "
+                f"--set decoder.use={decoder}",
+            )
+        language_model = _trainer(folder, plugins, recipe["lm"]).load(place)
+        tuning = folder / "tuning" / f"{decoder}.json"
+        if recipe.get("tune", {}).get("enabled", True) and tuning.is_file():
+            settings |= json.loads(tuning.read_text(encoding="utf-8"))["best"]["settings"]
+    config = _settings(folder, component, settings)
+    built: Decoder = component.build(
+        config, vocabulary=recogniser.units.vocabulary, language_model=language_model
+    )
+    return recogniser, built
 
 
 def _decoder(
@@ -61,7 +92,6 @@ def _language_model(
     folder: Path, facts: Facts, plugins: Plugins, table: Mapping[str, Any]
 ) -> LanguageModel:
     """The model in lm/, copied into the cache: decoders may write other forms of it beside it."""
-    component = plugins.find("language_model", str(table.get("use"))).component
     names = [name for name in facts.files if name.startswith(f"{LM}/")]
     sums = "".join(facts.files[name].sha256[:20] for name in sorted(names))
     place = cache_folder() / "pretrained" / sums[:40]
@@ -69,10 +99,15 @@ def _language_model(
         with folder_written_whole(place) as beside:
             for name in names:
                 shutil.copyfile(folder / name, beside / name.removeprefix(f"{LM}/"))
-    config = _settings(folder, component, {key: table[key] for key in table if key != "use"})
-    trainer = component.build(config)
-    loaded: LanguageModel = trainer.load(place)
-    return loaded
+    return _trainer(folder, plugins, table).load(place)
+
+
+def _trainer(folder: Path, plugins: Plugins, table: Mapping[str, Any]) -> LanguageModelTrainer:
+    component = plugins.find("language_model", str(table.get("use"))).component
+    engines = LanguageModelSettings.model_fields
+    own = {key: table[key] for key in table if key != "use" and key not in engines}
+    built: LanguageModelTrainer = component.build(_settings(folder, component, own))
+    return built
 
 
 def _settings(folder: Path, component: Component[Any], table: Mapping[str, Any]) -> Config:

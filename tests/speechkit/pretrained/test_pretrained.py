@@ -388,3 +388,32 @@ def test_a_model_file_that_is_no_json_is_told(model):
             read_facts(model)
     with pytest.raises(ModelError, match="cannot be read"):
         read_facts(model / "none")
+
+
+def test_a_run_is_used_with_the_decoder_weights_and_language_model_it_has(home, monkeypatch):
+    monkeypatch.chdir(home)
+    decoded = read_decoded(home / "runs" / "tones" / "decoded" / "kenlm" / "unseen.jsonl")
+    texts = []
+    for place in range(len(decoded)):
+        code, out, _ = call(
+            "transcribe", f"test{place}.wav", "--model", "tones", "--decoder", "kenlm"
+        )
+        assert code == 0
+        texts.append(out.strip())
+    assert texts == [each["hypothesis"] for each in decoded]
+    greedy = [
+        call("transcribe", f"test{place}.wav", "--model", "tones")[1].strip()
+        for place in range(len(decoded))
+    ]
+    assert greedy != texts
+
+
+def test_a_run_without_the_language_model_its_decoder_uses_is_told(home, tmp_path):
+    shutil.copytree(home / "runs" / "tones", tmp_path / "tones")
+    shutil.rmtree(tmp_path / "tones" / "lm")
+    code, _, err = call(
+        "transcribe", home / "test0.wav", "--model", tmp_path / "tones", "--decoder", "kenlm"
+    )
+    assert code == 2
+    assert "has no language model yet, which the decoder kenlm uses" in err
+    assert "speechkit run RECIPE --run tones --set decoder.use=kenlm" in err
