@@ -54,8 +54,10 @@ from speechkit.interfaces import (
 from speechkit.recipe import Recipe
 from speechkit.recogniser import (
     Blueprint,
+    Described,
     Recogniser,
     check_same,
+    gained,
     load_recogniser,
     load_weights,
     model_file,
@@ -81,6 +83,12 @@ _TOLD_ELSEWHERE = {"unreadable", "lost-characters"}
 _AS_BEFORE = {"accumulate": 1, "minutes": None, "same_text": 0, "streaming": False}
 _OF_STREAMS = {"epoch_hours", "window_minutes"}  # settings that mean nothing without a stream
 _SHOWN = 8  # characters, or utterances, named in a warning
+
+
+def _as_noted(was: Mapping[str, Any] | None, part: Described) -> dict[str, Any]:
+    """A part without the settings that it has gained since it was noted."""
+    since = gained(was, part) if was else {}
+    return {name: value for name, value in part.described().items() if name not in since}
 
 
 def _with_start_found(recipe: Recipe, root: Path) -> Recipe:
@@ -320,7 +328,7 @@ class Pipeline:
                 f"model.start_from is {self.recipe.model_settings.start_from}, this very run",
                 hint="give the new run a name of its own: --run NAME",
             )
-        inputs = self._train_inputs()
+        inputs = self._train_inputs(folder)
         if "train" not in self.force:
             if folder.is_done("train", inputs, output):
                 self._begin("none")
@@ -359,8 +367,17 @@ class Pipeline:
         given = self.recipe.model_settings.start_from
         return model_file(Path(given)) if given else None
 
-    def _train_inputs(self) -> dict[str, Any]:
+    def _train_inputs(self, folder: RunFolder) -> dict[str, Any]:
+        """What training depends on; settings that parts have gained since it are left out."""
         recipe = self.recipe
+        noted = folder.inputs("train") or folder.inputs("training") or {}
+        blueprint = self._blueprint()
+        parts = blueprint.described()
+        for kind in ("features", "units", "model"):
+            parts[kind] = _as_noted(noted.get(kind), getattr(blueprint, kind))
+        were = noted.get("augment") or []
+        if len(were) != len(recipe.augment):
+            were = [None] * len(recipe.augment)
         trains = recipe.train_corpus is not None
         data = [TRAIN, *([VALIDATION] if recipe.validation_corpus else [])] if trains else []
         streams = self._corpora.streams
@@ -372,10 +389,14 @@ class Pipeline:
             if name not in _AS_BEFORE or value != _AS_BEFORE[name]
         }
         return {
-            **self._blueprint().described(),
+            **parts,
             "seed": recipe.settings.seed,
             "start_from": sha256(self._start) if self._start else None,
-            "augment": [each.described() for each in recipe.augment] if trains else [],
+            "augment": [
+                _as_noted(was, each) for was, each in zip(were, recipe.augment, strict=True)
+            ]
+            if trains
+            else [],
             "train": settings if trains else None,
             # A stream meets what cannot be read while it trains: what to do then may be said then.
             "bad_utterances": None if streams else recipe.data.bad_utterances,
@@ -402,7 +423,7 @@ class Pipeline:
         )
 
     def _check_trained(self, folder: RunFolder, output: Path) -> None:
-        inputs = self._train_inputs()
+        inputs = self._train_inputs(folder)
         if folder.is_done("train", inputs, output):
             return
         trained = folder.inputs("train")

@@ -238,7 +238,7 @@ def check_same(blueprint: Blueprint, file: Path, *, whole: bool) -> None:
     keys = ("text", "units", "features", "normalization", "model") if whole else ("units",)
     for kind in _KINDS:
         was = stored.get(kind, {})
-        stored[kind] = {**was, **_gained(was, getattr(blueprint, kind))}
+        stored[kind] = {**was, **gained(was, getattr(blueprint, kind))}
     pairs = [(key, stored.get(key), wanted[key]) for key in keys]
     alphabets = [each.get("text", {}).get("alphabet") for each in (stored, wanted)]
     pairs.append(("text.alphabet", *alphabets))
@@ -251,9 +251,14 @@ def check_same(blueprint: Blueprint, file: Path, *, whole: bool) -> None:
             )
 
 
-def _gained(stored: Mapping[str, Any], part: Described) -> dict[str, Any]:
-    """The settings a part has gained since it was stored, where they are the defaults."""
+def gained(stored: Mapping[str, Any], part: Described) -> dict[str, Any]:
+    """The settings a part has gained since it was stored, where they are the defaults.
+
+    None of a part that was another one then.
+    """
     fields, now = type(part.config).model_fields, part.described()
+    if stored.get("use") != now["use"]:
+        return {}
     return {
         name: now[name]
         for name, field in fields.items()

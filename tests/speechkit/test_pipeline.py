@@ -649,6 +649,24 @@ def test_fine_tuning_starts_from_the_weights_and_a_run_can_only_decode(house):
         pipeline(house, "model.layer_drop=0.5", run="other").run()
 
 
+def test_a_run_stays_done_when_its_parts_gain_settings(house):
+    pipeline(house).run()
+    model = house / "runs/tones/model.safetensors"
+    before, stages = model.read_bytes(), house / "runs/tones/stages.json"
+    noted = json.loads(stages.read_text())
+    for stage in ("train", "training"):
+        del noted[stage]["inputs"]["model"]["layer_drop"]
+        del noted[stage]["inputs"]["augment"][0]["views"]
+        del noted[stage]["inputs"]["features"]["low_hertz"]
+    stages.write_text(json.dumps(noted))
+    rows = pipeline(house).run()
+    assert model.read_bytes() == before
+    assert rows
+    for change in ("model.layer_drop=0.5", "features.low_hertz=50.0"):
+        with pytest.raises(RunError, match="finished training of another recipe"):
+            pipeline(house, change).run()
+
+
 def test_weights_of_another_shape_are_told(house):
     pipeline(house).run()
     with pytest.raises(RunError, match="its weights do not fit the model"):
