@@ -3,7 +3,7 @@
     python benchmarks/results.py                       # trains, decodes, prints the tables
     python benchmarks/results.py --output docs/results.md    # puts them between the page's marks
     python benchmarks/results.py --read                # only reads the runs that are there
-    python benchmarks/results.py --seed 18             # trains all again, and compares
+    python benchmarks/results.py --seed 18 --output docs/results.md   # all again, and compares
 
 `benchmarks/results.toml` lists the systems (`--table` names another list, `--only NAME` one of
 them). Each is `speechkit run RECIPE --run NAME`, once for each decoder: what is there already is
@@ -12,7 +12,7 @@ of the run's folder. Rows of a page whose runs are not here, since another machi
 as they are.
 
 With `--seed` the runs are called NAME-seed-N, and each error rate is set beside that of NAME, from
-its run or from the page. It is
+its run or, where that is not here, from the page of `--output`. It is
 
     within   in the 95 % interval of NAME's: it holds
     overlap  not in it, but the two intervals meet: chance alone may well part them
@@ -176,11 +176,12 @@ class Earlier:
 
     def table(self, heading: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
         """Rows, after what the page has of systems that are not among them."""
-        named = {row[0] for row in rows}
+        keys = {RATES: 3, SEEDS: 3}.get(heading, 1)  # columns that say what a row is of
+        named = {tuple(row[:keys]) for row in rows}
         stay = [
             [each.get(name, "") for name in headings]
             for each in self.rows.get(heading, [])
-            if each["system"] not in named
+            if tuple(each[name] for name in headings[:keys]) not in named
         ]
         texts = {SYSTEMS: 3, RATES: 4, CURVES: 1, SEEDS: 4}[heading]
         return Table(headings, [*stay, *rows], texts=texts)
@@ -207,6 +208,12 @@ def earlier(place: Path | None) -> Earlier:
     return found
 
 
+def _subject(told: str) -> tuple[str, str]:
+    """The test, and its words, that a paragraph under the error rates is of."""
+    test, _, rest = told.partition(", ")
+    return test, rest.partition(" words: ")[0]
+
+
 def _plain(marked: str) -> str:
     return re.sub(r"\\(.)", r"\1", marked)
 
@@ -221,13 +228,16 @@ def page(left: Sequence[Left], before: Earlier) -> Iterator[Block]:
     measures = list(dict.fromkeys([*before.measures(), *own]))
     headings = ["system", "decoder", "test", "command"]
     headings += ["WER", "95 %", "cut", "CER", *measures, "words", "speakers"]
-    yield before.table(RATES, headings, [row for each in left for row in _rates(each, measures)])
+    rates = before.table(RATES, headings, [row for each in left for row in _rates(each, measures)])
+    yield rates
     told = (  # two systems may have different tests of one name: the words tell them apart
         f"{score.test}, {score.words:,} words: {interval_told(score)}"
         for each in left
         for _, score in each.rows()
     )
-    for line in dict.fromkeys([*before.told, *told]):
+    of = {(row[2], row[headings.index("words")]) for row in rates.rows}
+    stay = [each for each in before.told if _subject(each) in of]
+    for line in dict.fromkeys([*stay, *told]):
         yield Paragraph(line)
     yield Heading(CURVES)
     yield Paragraph("WER of the validation part, greedy, when so much of the training was done.")
@@ -395,6 +405,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(text)
     for each in failed:
         print(f"failed: {each}", file=sys.stderr)
+    if asked.seed is not None and not verdicts:
+        print(
+            f"with seed {asked.seed}: nothing to compare with: neither a run is here of another "
+            "seed, nor does a page (--output) have its rates",
+            file=sys.stderr,
+        )
     if verdicts:
         counts = {each: verdicts.count(each) for each in dict.fromkeys(verdicts)}
         told = ", ".join(f"{count} {each}" for each, count in counts.items())

@@ -28,6 +28,7 @@ from speechkit_augment.settings import Range, between
 
 Array: TypeAlias = NDArray[np.float64]
 
+_LEAST_WEIGHT = 0.05  # of a liftered cepstrum
 _BEND = 0.8  # of the highest frequency: what is above is squeezed to fit
 
 
@@ -39,8 +40,8 @@ class VTLPConfig(Config):
     filters: int | None = Field(
         None,
         gt=1,
-        description="mel filters that cepstra were made of; default: the features are no cepstra "
-        "but what filters gave, as `log_mel` does",
+        description="mel filters that cepstra, without deltas, were made of; default: the features "
+        "are no cepstra but what filters gave, as `log_mel` does",
     )
     low_hertz: float = Field(20.0, ge=0, description="where the lowest filter begins")
     high_hertz: float = Field(8000.0, gt=0, description="where the highest filter ends")
@@ -79,10 +80,19 @@ class VTLP:
         if config.filters and config.filters < dim:
             raise RecipeError(
                 f"{dim} features a frame cannot be cepstra of {config.filters} filters",
-                hint="set filters to what the features were made with",
+                hint="set filters to what the features were made with, and deltas to 0",
             )
         self.config = config
         self.dim = dim
+        self._lifter = 1 + config.lifter / 2 * np.sin(
+            math.pi * np.arange(dim) / max(1, config.lifter)
+        )
+        least = int(np.abs(self._lifter).argmin())
+        if config.filters and abs(self._lifter[least]) < _LEAST_WEIGHT:
+            raise RecipeError(
+                f"a lifter of {config.lifter} takes cepstrum {least} away: it is not known any more",
+                hint="set lifter to what the features were made with; 22 is usual, 0 is none",
+            )
 
     def __call__(
         self, values: Tensor, lengths: Tensor, draws: Sequence[np.random.Generator]
@@ -111,11 +121,8 @@ class VTLP:
         if not config.filters:
             return warped
         cosines = _cosines(self.dim, config.filters)
-        lifter = 1 + config.lifter / 2 * np.sin(
-            math.pi * np.arange(self.dim) / max(1, config.lifter)
-        )
         # Cepstra that are not there were 0: what the map gives is the nearest to the warped frame.
-        cepstra: Array = lifter[:, None] * (cosines @ warped @ cosines.T) / lifter
+        cepstra: Array = self._lifter[:, None] * (cosines @ warped @ cosines.T) / self._lifter
         return cepstra
 
 

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from speechkit.component import Component, Config
 from speechkit.data.files import cache_folder, folder_written_whole
-from speechkit.discovery import Plugins
-from speechkit.errors import ModelError, RunError
+from speechkit.discovery import Offer, Plugins
+from speechkit.errors import ModelError, PluginError, RunError
 from speechkit.interfaces import Decoder, LanguageModel, LanguageModelTrainer, Vocabulary
 from speechkit.recogniser import Recogniser, load_recogniser
 from speechkit.settings import LanguageModelSettings
@@ -37,14 +37,16 @@ def load_run(folder: Path, plugins: Plugins, *, decoder: str) -> tuple[Recognise
     """A run's recogniser, and `decoder` as the run has it: settings, weights, language model.
 
     Raises:
-        RunError: the run has not decoded with a language model yet, and its recipe names one.
+        RunError: the run has not decoded with a language model yet, and its recipe names one; or
+            what it left is damaged.
         PluginError: a part is not installed, or has other settings now.
     """
     recogniser, recipe = load_recogniser(folder, plugins), _recipe(folder)
-    component = plugins.find("decoder", decoder).component
-    settings = dict(recipe["decoder"].get(decoder, {}))
-    language_model = None
-    if "lm" in recipe and "language_model" in component.uses:
+    offer = plugins.find("decoder", decoder)
+    # `beam` and `speechkit:beam` are the same: the run knows it by the name its recipe has.
+    name = next((each for each in _tables(recipe) if _same(plugins, each, offer)), decoder)
+    settings, language_model = dict(recipe["decoder"].get(name, {})), None
+    if "lm" in recipe and "language_model" in offer.component.uses:
         place = folder / LM
         if not place.is_dir():
             raise RunError(
@@ -53,14 +55,39 @@ def load_run(folder: Path, plugins: Plugins, *, decoder: str) -> tuple[Recognise
                 f"--set decoder.use={decoder}",
             )
         language_model = _trainer(folder, plugins, recipe["lm"]).load(place)
-        tuning = folder / "tuning" / f"{decoder}.json"
-        if recipe.get("tune", {}).get("enabled", True) and tuning.is_file():
-            settings |= json.loads(tuning.read_text(encoding="utf-8"))["best"]["settings"]
-    config = _settings(folder, component, settings)
-    built: Decoder = component.build(
-        config, vocabulary=recogniser.units.vocabulary, language_model=language_model
+        if recipe.get("tune", {}).get("enabled", True):
+            settings |= _tuned(folder / "tuning" / f"{name.replace(':', '-')}.json")
+    built: Decoder = offer.component.build(
+        _settings(folder, offer.component, settings),
+        vocabulary=recogniser.units.vocabulary,
+        language_model=language_model,
     )
     return recogniser, built
+
+
+def _tables(recipe: Mapping[str, Any]) -> list[str]:
+    """The decoders a recipe has settings of."""
+    return [name for name, each in recipe["decoder"].items() if isinstance(each, dict)]
+
+
+def _same(plugins: Plugins, name: str, offer: Offer) -> bool:
+    try:
+        return plugins.find("decoder", name).component is offer.component
+    except PluginError:
+        return False
+
+
+def _tuned(file: Path) -> dict[str, float]:
+    """The weights that were found; none where none were searched."""
+    if not file.is_file():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))["best"]["settings"]
+        return {str(name): float(value) for name, value in found.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise RunError(
+            f"{file}: is damaged", hint="delete it, and search again: speechkit tune RUN"
+        ) from None
 
 
 def _decoder(
@@ -111,11 +138,12 @@ def _trainer(folder: Path, plugins: Plugins, table: Mapping[str, Any]) -> Langua
 
 
 def _settings(folder: Path, component: Component[Any], table: Mapping[str, Any]) -> Config:
+    named = FACTS if (folder / FACTS).is_file() else "environment.json"
     try:
         return component.config.model_validate_json(json.dumps(table))
     except ValidationError as error:
         raise ModelError(
             f"{folder}: `{component.name}` has other settings than when the model was made: "
             f"{error}",
-            hint=f"install the speechkit that {FACTS} names",
+            hint=f"install the versions that {named} names",
         ) from None

@@ -87,3 +87,8 @@ def test_impossible_settings_are_refused(settings: dict, message: str) -> None:
 def test_more_cepstra_than_filters_are_refused() -> None:
     with pytest.raises(RecipeError, match="13 features a frame cannot be cepstra of 12 filters"):
         VTLP(VTLPConfig(filters=12), dim=13)
+
+
+def test_a_lifter_that_takes_cepstra_away_is_refused() -> None:
+    with pytest.raises(RecipeError, match="a lifter of 2 takes cepstrum 3 away"):
+        VTLP(VTLPConfig(filters=15, lifter=2), dim=13)

@@ -406,6 +406,22 @@ def test_a_run_is_used_with_the_decoder_weights_and_language_model_it_has(home, 
         for place in range(len(decoded))
     ]
     assert greedy != texts
+    named = [
+        call("transcribe", f"test{place}.wav", "--model", "tones", "--decoder", "speechkit:kenlm")
+        for place in range(len(decoded))
+    ]
+    assert [each[1].strip() for each in named] == texts
+
+
+def test_damaged_weights_of_a_run_are_told(home, tmp_path):
+    shutil.copytree(home / "runs" / "tones", tmp_path / "tones")
+    (tmp_path / "tones" / "tuning" / "kenlm.json").write_text("{")
+    code, _, err = call(
+        "transcribe", home / "test0.wav", "--model", tmp_path / "tones", "--decoder", "kenlm"
+    )
+    assert code == 2
+    assert "kenlm.json: is damaged" in err
+    assert "speechkit tune" in err
 
 
 def test_a_run_without_the_language_model_its_decoder_uses_is_told(home, tmp_path):
