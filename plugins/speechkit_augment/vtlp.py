@@ -90,7 +90,7 @@ class VTLP:
         least = int(np.abs(self._lifter).argmin())
         if config.filters and abs(self._lifter[least]) < _LEAST_WEIGHT:
             raise RecipeError(
-                f"a lifter of {config.lifter} takes cepstrum {least} away: it is not known any more",
+                f"a lifter of {config.lifter} takes cepstrum {least} away",
                 hint="set lifter to what the features were made with; 22 is usual, 0 is none",
             )
 
