@@ -198,3 +198,20 @@ def test_the_table_names_recipes_that_are_right(results, monkeypatch):
                 profile=system.profile,
                 overrides=[*system.set, f"decoder.use={decoder}"],
             )
+
+
+def test_of_a_page_stay_rows_of_other_decoders_and_what_is_told_of_them(results, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        f"{results.BEGIN}\n## Error rates\n\n| system | decoder | test | CER | words |\n"
+        "| --- | --- | --- | ---: | ---: |\n| a\\_b | greedy | lj | 0.2 | 3,351 |\n"
+        "| a\\_b | beam | lj | 0.1 | 3,351 |\n\nlj, 3,351 words: two\n\nlj, 99 words: gone\n"
+        f"{results.END}\n"
+    )
+    before = results.earlier(page)
+    headings = ["system", "decoder", "test", "CER", "words"]
+    new = ["a_b", "greedy", "lj", "0.3", "3,351"]
+    table = before.table(results.RATES, headings, [new])
+    assert table.rows == [["a_b", "beam", "lj", "0.1", "3,351"], new]
+    told = [each.text for each in results.page([], before) if isinstance(each, results.Paragraph)]
+    assert told[:-1] == ["lj, 3,351 words: two"]
