@@ -19,6 +19,12 @@ from torch import Tensor, distributed, nn
 
 from speechkit.errors import RunError
 
+if distributed.is_available():
+    # Its functions keep, as defaults, the group there is when it is imported. Imported after the
+    # group was formed, by whatever part, they would keep it, and its threads, until the process
+    # ends: where one then waits for the interpreter the process aborts, with all its work done.
+    import torch.distributed.nn.functional
+
 _PATIENCE = timedelta(days=7)  # the first process may prepare or decode for long; a launcher
 # notices by itself where one has died
 

@@ -158,6 +158,28 @@ def test_a_process_that_is_killed_is_told_by_the_other(tmp_path, call):
     assert "RunError: another of the processes that train together has ended" in done.stderr
 
 
+PARTED = """
+import weakref, torch
+from speechkit.training.processes import Processes
+
+together = Processes(torch.device("cpu"))
+import torch.distributed.nn.functional  # as parts do, long after
+group = weakref.ref(torch.distributed.group.WORLD)
+together.total(1.0)
+together.part()
+print("alive" if group() else "gone")
+"""
+
+
+@pytest.mark.slow
+def test_nothing_of_the_group_is_left_when_they_part(tmp_path):
+    script = tmp_path / "parted.py"  # what is left has threads, which may abort an ending process
+    script.write_text(PARTED)
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["gone", "gone"], done.stderr
+
+
 def run_here(house: Path, name: str, *overrides: str) -> Path:
     """`speechkit run` in this process; gives the run's folder."""
     plugins = load_plugins([DOUBLE])
