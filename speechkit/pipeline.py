@@ -66,6 +66,7 @@ from speechkit.reporter import Advance, Reporter
 from speechkit.runs import RunFolder, differences
 from speechkit.scoring.scores import Lines, Score, measured, read_decoded, score, write_scores
 from speechkit.settings import TuneSettings
+from speechkit.starting import start_from
 from speechkit.tracking import Tracking
 from speechkit.trained import find_model
 from speechkit.training.augment import Chain
@@ -454,10 +455,11 @@ class Pipeline:
     def _new_recogniser(self) -> Recogniser:
         torch.manual_seed(self.recipe.settings.seed)  # the first weights
         recogniser = Recogniser(self._blueprint())
-        if self._start:
-            trains = self.recipe.train_corpus is not None
-            check_same(recogniser.blueprint, self._start, whole=not trains)
+        if self._start and self.recipe.train_corpus is None:
+            check_same(recogniser.blueprint, self._start)
             load_weights(recogniser, self._start)
+        elif self._start and (told := start_from(recogniser, self._start, self.plugins)):
+            self.reporter.say(told)
         return recogniser
 
     def _training(self, recogniser: Recogniser) -> Training:

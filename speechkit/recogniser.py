@@ -223,26 +223,18 @@ def model_file(place: Path) -> Path:
     raise RunError(f"{place} does not exist", hint="name a run's folder or a model file")
 
 
-def check_same(blueprint: Blueprint, file: Path, *, whole: bool) -> None:
-    """Check that the weights in `file` mean what they will be used for.
-
-    Args:
-        blueprint: what the weights will be put into.
-        file: a model file.
-        whole: all must be as it was, since nothing will be trained; else the labels alone.
+def check_same(blueprint: Blueprint, file: Path) -> None:
+    """Check that the weights in `file`, which will be used as they are, mean what they meant.
 
     Raises:
         RunError: text rules, units, features or model are others.
     """
     stored, wanted = _stored_blueprint(file), blueprint.described()
-    keys = ("text", "units", "features", "normalization", "model") if whole else ("units",)
     for kind in _KINDS:
         was = stored.get(kind, {})
         stored[kind] = {**was, **gained(was, getattr(blueprint, kind))}
-    pairs = [(key, stored.get(key), wanted[key]) for key in keys]
-    alphabets = [each.get("text", {}).get("alphabet") for each in (stored, wanted)]
-    pairs.append(("text.alphabet", *alphabets))
-    for key, was, now in pairs:
+    for key in ("text", "units", "features", "normalization", "model"):
+        was, now = stored.get(key), wanted[key]
         if was != now:
             raise RunError(
                 f"{file} was trained with other settings: {key} was {json.dumps(was)[:200]}, is "
@@ -273,10 +265,27 @@ def load_weights(recogniser: Recogniser, file: Path) -> None:
     Raises:
         RunError: the file is damaged, or its weights are of another shape.
     """
+    put_weights(recogniser, stored_weights(file), file)
+
+
+def stored_weights(file: Path) -> dict[str, Tensor]:
+    """A model file's weights by name, unpacked.
+
+    Raises:
+        RunError: it is damaged.
+    """
     try:
-        weights = unpacked(read_tensors(file))
+        return unpacked(read_tensors(file))
     except KeyError as error:
         raise RunError(f"{file}: is damaged: it has no {error}") from None
+
+
+def put_weights(recogniser: Recogniser, weights: Mapping[str, Tensor], file: Path) -> None:
+    """Put `weights`, which came from `file`, into `recogniser`.
+
+    Raises:
+        RunError: they are of another shape.
+    """
     own = recogniser.state_dict()
     lacking, extra = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     other = [name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape]
@@ -286,9 +295,21 @@ def load_weights(recogniser: Recogniser, file: Path) -> None:
         raise RunError(
             f"{file}: its weights do not fit the model: {name} is {shapes[0]} in the file, "
             f"{shapes[1]} in the model",
-            hint="model, features, units and alphabet must be those it was trained with",
+            hint="features and model must have the settings it was trained with",
         )
     recogniser.load_state_dict(weights)
+
+
+def stored_labels(file: Path, plugins: Plugins) -> tuple[str, ...]:
+    """The labels whose probabilities a model file's weights give.
+
+    Raises:
+        RunError: it is no model file.
+        PluginError: its parts are not installed, or have other settings now.
+    """
+    blueprint = _read_blueprint(file, plugins)
+    units: Units = blueprint.units.build(alphabet=blueprint.text.alphabet)
+    return units.vocabulary.labels
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

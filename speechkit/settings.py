@@ -97,7 +97,7 @@ class ModelSettings(Config):
     start_from: Annotated[str, AfterValidator(_path_or_name)] | None = Field(
         None,
         description="whose weights training starts from: a run's folder, a model file, or the "
-        "name of a run or of an installed model",
+        "name of a run or of an installed model; labels may be others, of another language",
     )
 
 

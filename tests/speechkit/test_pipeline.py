@@ -101,9 +101,9 @@ def test_a_run_leaves_what_it_promises_and_a_second_call_does_nothing(house):
     assert not changed
 
 
-def told(house: Path, *overrides: str, force=()) -> str:
+def told(house: Path, *overrides: str, force=(), run="tones") -> str:
     console = Console(record=True, file=io.StringIO(), width=200)
-    pipeline(house, "train.epochs=1", *overrides, force=force, console=console).run()
+    pipeline(house, "train.epochs=1", *overrides, run=run, force=force, console=console).run()
     return console.export_text()
 
 
@@ -669,8 +669,33 @@ def test_a_run_stays_done_when_its_parts_gain_settings(house):
 
 def test_weights_of_another_shape_are_told(house):
     pipeline(house).run()
-    with pytest.raises(RunError, match="its weights do not fit the model"):
-        pipeline(house, "model.start_from=runs/tones", "model.dim=16", run="other").run()
+    for more in ((), ('text.alphabet="bac"',)):
+        with pytest.raises(RunError, match=r"its weights do not fit the model: .* in the file"):
+            pipeline(house, "model.start_from=runs/tones", "model.dim=16", *more, run="other").run()
+
+
+@pytest.mark.parametrize("alphabet", ["bacd", "ba", "dab"])
+def test_training_starts_from_weights_of_other_labels(house, alphabet):
+    """Of more, of fewer and of as many: those that both have keep their weights."""
+    pipeline(house).run()
+    letters = [f'text.alphabet="{alphabet}"', f'text.replace={{c="{alphabet[0]}"}}']
+    given = [*letters, "train.learning_rate=1e-9", "train.epochs=1"]
+    told(house, *given, run="new")
+    said = told(house, *given, "model.start_from=runs/tones", run="tuned")
+    before, new, tuned = (weights(house, run) for run in ("tones", "new", "tuned"))
+    ours, theirs = ["", *alphabet, " "], ["", *"abc", " "]
+    for name, tensor in tuned.items():
+        if not name.startswith("model.head."):
+            assert tensor.allclose(before[name], atol=1e-4), name
+            continue
+        assert len(tensor) == len(ours)
+        for row, label in enumerate(ours):
+            is_shared = label in theirs
+            expected = before[name][theirs.index(label)] if is_shared else new[name][row]
+            assert tensor[row].allclose(expected, atol=1e-4), (name, label)
+    both = " ".join(letter for letter in alphabet if letter in theirs)
+    assert f"of 4 labels; of this recipe's {len(ours) - 1} it has" in said
+    assert f"({both} ␣): the others begin anew" in said
 
 
 def change(house: Path, part: str, row: int, audio: str | None = None, text: str | None = None):
