@@ -295,9 +295,21 @@ def put_weights(recogniser: Recogniser, weights: Mapping[str, Tensor], file: Pat
         raise RunError(
             f"{file}: its weights do not fit the model: {name} is {shapes[0]} in the file, "
             f"{shapes[1]} in the model",
-            hint="features and model must have the settings it was trained with",
+            hint="features and model must give weights of the same shapes; the file was made with "
+            + ", ".join(_other_settings(recogniser.blueprint, file) or ["the same settings"]),
         )
     recogniser.load_state_dict(weights)
+
+
+def _other_settings(blueprint: Blueprint, file: Path) -> list[str]:
+    """What of features and model is otherwise in a file, as a recipe has it: `model.dim = 32`."""
+    stored, wanted = _stored_blueprint(file), blueprint.described()
+    return [
+        f"{kind}.{key} = {json.dumps(stored[kind][key])}"
+        for kind in ("features", "model")
+        for key in stored.get(kind, {})
+        if stored[kind][key] != wanted[kind].get(key)
+    ]
 
 
 def stored_labels(file: Path, plugins: Plugins) -> tuple[str, ...]:

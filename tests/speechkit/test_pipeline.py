@@ -670,8 +670,9 @@ def test_a_run_stays_done_when_its_parts_gain_settings(house):
 def test_weights_of_another_shape_are_told(house):
     pipeline(house).run()
     for more in ((), ('text.alphabet="bac"',)):
-        with pytest.raises(RunError, match=r"its weights do not fit the model: .* in the file"):
+        with pytest.raises(RunError, match=r"do not fit the model: .* in the file") as caught:
             pipeline(house, "model.start_from=runs/tones", "model.dim=16", *more, run="other").run()
+        assert caught.value.hint.endswith("the file was made with model.dim = 32")
 
 
 @pytest.mark.parametrize("alphabet", ["bacd", "ba", "dab"])
