@@ -39,9 +39,10 @@ def start_from(recogniser: Recogniser, file: Path, plugins: Plugins) -> str | No
     if theirs == ours:
         load_weights(recogniser, file)
         return None
-    both = [label for label in ours if label in set(theirs)]
-    sources = torch.tensor([theirs.index(label) for label in both])
-    targets = torch.tensor([ours.index(label) for label in both])
+    places = {label: place for place, label in enumerate(theirs)}
+    both = [label for label in ours if label in places]
+    sources = torch.tensor([places[label] for label in both])
+    targets = torch.tensor([place for place, label in enumerate(ours) if label in places])
     weights, own = stored_weights(file), recogniser.state_dict()
     for name, axis in _of_labels(recogniser).items():
         if _fits(weights.get(name), own[name], axis, len(theirs)):
@@ -62,9 +63,9 @@ def _of_labels(recogniser: Recogniser) -> dict[str, int]:
     blueprint, count = recogniser.blueprint, len(recogniser.units.vocabulary)
     with torch.random.fork_rng():  # the first weights stay those that the recipe's seed gives
         more = blueprint.model.build(num_features=blueprint.num_features, num_labels=count + 1)
-    found = {}
+    found, own = {}, recogniser.state_dict()
     for name, wider in more.state_dict(prefix="model.").items():
-        shape = recogniser.state_dict()[name].shape
+        shape = own[name].shape
         axes = [axis for axis, size in enumerate(shape) if wider.shape[axis] != size]
         if len(axes) == 1:
             found[name] = axes[0]
