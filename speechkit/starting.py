@@ -19,6 +19,8 @@ from speechkit.recogniser import (
     stored_weights,
 )
 
+_NAMED = 40  # labels, in what is told
+
 
 def start_from(recogniser: Recogniser, file: Path, plugins: Plugins) -> str | None:
     """Give `recogniser` the weights in `file`.
@@ -51,10 +53,11 @@ def start_from(recogniser: Recogniser, file: Path, plugins: Plugins) -> str | No
                 axis, targets, weights[name].to(new).index_select(axis, sources)
             )
     put_weights(recogniser, weights, file)
-    kept = " ".join(label if label.strip() else "␣" for label in both[1:]) or "none"
+    kept = [label if label.strip() else "␣" for label in both[1:]]
+    named = " ".join(kept[:_NAMED]) + (" ..." if len(kept) > _NAMED else "")
     return (
         f"starting from {file}, of {len(theirs) - 1} labels; of this recipe's {len(ours) - 1} it "
-        f"has {len(both) - 1} ({kept}): the others begin anew"
+        f"has {len(kept)} ({named or 'none'}): the others begin anew"
     )
 
 
