@@ -64,7 +64,8 @@ def start_from(recogniser: Recogniser, file: Path, plugins: Plugins) -> str | No
 def _of_labels(recogniser: Recogniser) -> dict[str, int]:
     """Tensors that have a row for each label, by name: the axis of the rows."""
     blueprint, count = recogniser.blueprint, len(recogniser.units.vocabulary)
-    with torch.random.fork_rng():  # the first weights stay those that the recipe's seed gives
+    # On the CPU, where models are built; the weights stay those that the recipe's seed gives.
+    with torch.random.fork_rng(devices=[]):
         more = blueprint.model.build(num_features=blueprint.num_features, num_labels=count + 1)
     found, own = {}, recogniser.state_dict()
     for name, wider in more.state_dict(prefix="model.").items():
