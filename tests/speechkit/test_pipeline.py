@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,11 @@ from speechkit.errors import ModelError, TerminatedError
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
 from speechkit.pipeline import Pipeline
 from speechkit.recipe import read_recipe
-from speechkit.recogniser import load_recogniser
+from speechkit.recogniser import Recogniser, load_recogniser
 from speechkit.reporter import Reporter
 from speechkit.runs import RunFolder
 from speechkit.settings import TuneSettings
+from speechkit.starting import start_from
 from speechkit.training import by_heart, learner, loop
 from speechkit.training.budget import Budget
 from speechkit.training.checkpoint import load_checkpoint
@@ -697,6 +699,17 @@ def test_training_starts_from_weights_of_other_labels(house, alphabet):
     both = " ".join(letter for letter in alphabet if letter in theirs)
     assert f"of 4 labels; of this recipe's {len(ours) - 1} it has" in said
     assert f"({both} ␣): the others begin anew" in said
+
+
+def test_counting_labels_draws_no_random_numbers(house):
+    pipeline(house, "train.epochs=1").run()
+    plugins = load_plugins()
+    trained = load_recogniser(house / "runs/tones", plugins)
+    text = trained.blueprint.text.model_copy(update={"alphabet": "ab "})
+    other = Recogniser(replace(trained.blueprint, text=text))
+    state = torch.get_rng_state()
+    assert start_from(other, house / "runs/tones/model.safetensors", plugins)
+    assert torch.get_rng_state().equal(state)
 
 
 def change(house: Path, part: str, row: int, audio: str | None = None, text: str | None = None):
