@@ -45,11 +45,19 @@ def find_model(given: str, root: Path, asked: str = "--model") -> Path:
     Raises:
         ModelError: it is none of them, or more than one is called so.
     """
-    path = Path(given).expanduser()
-    if path.exists():
+    path, is_name = Path(given).expanduser(), given == Path(given).name
+    if path.exists() and not is_name:
         return path
     installed, run = installed_models(), root / given
     found = _named(given, installed, asked)
+    if path.exists() and found:  # else one of them would be taken, unnoticed
+        raise ModelError(
+            f"{asked} {given}: a file or folder here is called so, and a model of "
+            f"{found.distribution}",
+            hint=f"say which: {asked} ./{given} or {asked} {found.distribution}:{given}",
+        )
+    if path.exists():
+        return path
     if found and (run / WEIGHTS).is_file():
         raise ModelError(
             f"{asked} {given}: a run is called so, and a model of {found.distribution}",

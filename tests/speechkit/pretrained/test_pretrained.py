@@ -269,6 +269,21 @@ def test_unknown_names_are_told_with_near_ones(model, ship):
     assert "known: " in call("models", "show", "x")[2]
 
 
+def test_a_folder_here_and_a_model_of_one_name_must_be_told_apart(home, model, ship, monkeypatch):
+    ship("their-models", here=model)
+    monkeypatch.chdir(home / "runs")
+    (home / "runs" / "here").symlink_to("tones")
+    try:
+        told = "here: a file or folder here is called so, and a model of their-models"
+        with pytest.raises(ModelError, match=told) as caught:
+            find_model("here", home / "runs")
+        assert "--model ./here or --model their-models:here" in caught.value.hint
+        assert find_model("./here", home / "runs") == Path("here")
+        assert find_model("their-models:here", home / "runs").name == "here"
+    finally:
+        (home / "runs" / "here").unlink()
+
+
 def test_a_run_and_a_model_of_one_name_must_be_told_apart(home, model, ship, tmp_path):
     ship("their-models", tones=model)
     runs = home / "runs"
