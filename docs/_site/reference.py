@@ -49,6 +49,22 @@ _RECIPE = """A recipe is a TOML file with these tables. Those of parts (`[corpus
 `[[augment]]`, `[units]`, `[model]`, `[lm]`, `[decoder]`) take `use` and the settings of what it
 names: see the page of each. `speechkit recipe check FILE` tells every mistake, and `speechkit
 recipe show FILE` prints the recipe with every default."""
+_PROFILES = """## profiles
+
+Other ways to run the same recipe: `[profiles.NAME]` holds tables and keys that `--profile NAME`
+lays over the recipe's own, and `--set KEY=VALUE` is laid over both. Tables are merged key by key;
+all else, and a table that names its part anew with `use`, is replaced. A profile with `inherits` is
+laid over the profile of that name, which may inherit, too.
+
+```toml
+[profiles.local]
+corpus.train = { use = "files", path = "${SPEECH}/train.parquet" }
+corpus.validation = { use = "files", path = "${SPEECH}/dev.parquet" }
+
+[profiles.longer]
+inherits = "local"
+train.epochs = 90
+```"""
 _PUBLIC = """What a plugin imports: `from speechkit import …`. The interfaces of parts have pages of
 their own."""
 _IGNORED = "  # type: ignore[empty-body]"
@@ -171,6 +187,7 @@ def _recipe() -> str:
         parts += [f"## {heading}", _cell(meaning[:1].upper() + meaning[1:]), _config(each)]
         if each is settings.TrainSettings:
             parts += ["### train.curriculum", "Each entry:", _config(settings.Lesson)]
+    parts.append(_PROFILES)
     parts.append("## Keys of the engine beside a part's own")
     for kind, own in ENGINE_SETTINGS.items():
         parts += [f"### {TABLES[kind]} {{: #engine-{kind} }}", _config(own)]

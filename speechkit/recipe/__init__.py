@@ -7,6 +7,7 @@ component's in its `Config`.
 A profile, and then `--set`, is laid over the recipe's tables: tables are merged key by key, and all
 else is replaced. A table that names its component with `use` replaces what stood there, but for the
 engine's own keys (`[features] normalization`, `[model] start_from`, `[lm] text` and `train_text`).
+A profile with `inherits = "NAME"` is laid over the profile of that name, which may inherit, too.
 In [decoder], `use` picks one of the decoders and leaves the settings of all of them in place; a
 setting beside `use` is one of the decoder used in that layer.
 """

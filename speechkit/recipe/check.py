@@ -93,12 +93,16 @@ class Checking:
         return None if told or parts is None else parts
 
     def _parts(self, root: Node) -> Recipe | None:
-        keys = [key for key in root.table if key != "profiles"]
-        for problem in strangers(root, (), TABLES, keys, also_near=("profiles",)):
+        # What is of profiles has been taken out where it belongs.
+        misplaced = {
+            "profiles": "a profile is given in the recipe's file, not in a profile or with --set",
+            "inherits": "only a profile inherits, in the recipe's file: [profiles.NAME]",
+        }
+        keys = [key for key in root.table if key not in misplaced]
+        for problem in strangers(root, (), TABLES, keys, also_near=misplaced):
             self.tell(problem)
-        if "profiles" in root.table:  # the file's own are not here
-            message = "a profile is given in the recipe's file, not in a profile or with --set"
-            self.tell(Problem(root.table["profiles"].place, message))
+        for key in root.table.keys() & misplaced:
+            self.tell(Problem(root.table[key].place, misplaced[key]))
         settings = self._settings(RecipeSettings, "recipe", root, is_required=True)
         data = self._settings(DataSettings, "data", root)
         text, text_rules = self._text(root)

@@ -127,7 +127,7 @@ def read_recipe(
     problems: list[Problem] = []
     root = _without_dates(node_of(document, place), problems)
     base = {key: each for key, each in root.table.items() if key != "profiles"}
-    profiles = _profiles(root.table.get("profiles"), problems)
+    profiles = _with_inherited(_profiles(root.table.get("profiles"), problems), problems)
     reading = _Reading(file, plugins, replace(root, value=base), profiles, problems)
     recipe = reading.read(profile, overrides)
     if problems or recipe is None:
@@ -159,6 +159,46 @@ def _profiles(node: Node | None, problems: list[Problem]) -> dict[str, Node]:
         hint = "a profile has a name: [profiles.NAME]"
         problems.append(not_a_table(each, ("profiles", name), hint))
     return {name: each for name, each in node.table.items() if isinstance(each.value, dict)}
+
+
+def _with_inherited(
+    profiles: Mapping[str, Node], problems: list[Problem]
+) -> dict[str, tuple[Node, ...]]:
+    """The layers of each profile: those of the one it inherits, then its own."""
+    parents = _parents(profiles, problems)
+    own = {
+        name: replace(node, value={k: each for k, each in node.table.items() if k != "inherits"})
+        for name, node in profiles.items()
+    }
+    layers: dict[str, tuple[Node, ...]] = {}
+    for name in profiles:
+        line = [name]
+        while line[-1] in parents and parents[line[-1]] not in line:
+            line.append(parents[line[-1]])
+        if parents.get(line[-1]) == name:  # told of each profile in the circle
+            told = ", which inherits ".join([*line[1:], name])
+            message = f"[profiles.{name}] inherits {told}: a circle"
+            place = profiles[name].table["inherits"].place
+            problems.append(Problem(place, message, "let one of them inherit nothing"))
+        layers[name] = tuple(own[each] for each in reversed(line))
+    return layers
+
+
+def _parents(profiles: Mapping[str, Node], problems: list[Problem]) -> dict[str, str]:
+    """The profile that each of those inherits which inherit any."""
+    parents: dict[str, str] = {}
+    for name, node in profiles.items():
+        given = node.table.get("inherits")
+        if given is None or given.is_unset:
+            continue
+        if isinstance(given.value, str) and given.value in profiles:
+            parents[name] = given.value
+        else:
+            others = [each for each in profiles if each != name]
+            message = f"[profiles.{name}] inherits {given.shown()}, which is no profile"
+            hint = near(str(given.value), others) if others else "there is no other profile"
+            problems.append(Problem(given.place, message, hint))
+    return parents
 
 
 def _read(file: Path) -> str:
@@ -209,7 +249,7 @@ class _Reading:
     file: Path
     plugins: Plugins
     base: Node
-    profiles: Mapping[str, Node]
+    profiles: Mapping[str, tuple[Node, ...]]
     problems: list[Problem]
 
     def read(self, profile: str | None, overrides: Sequence[str]) -> Recipe | None:
@@ -217,7 +257,7 @@ class _Reading:
         over = self._overrides(overrides)
         asked = [self.base]
         if profile is not None and profile in self.profiles:
-            asked.append(self.profiles[profile])
+            asked.extend(self.profiles[profile])
         elif profile is not None:
             place = Place(2, 0, f"--profile {profile}")
             hint = near(profile, self.profiles) or "the recipe has no profiles"
@@ -227,9 +267,9 @@ class _Reading:
         if len(asked) > 1:
             self._check([self.base], with_gaps=False)
         recipe = self._check(asked, strict=True, profile=profile)
-        for name, layer in self.profiles.items():
+        for name, layers in self.profiles.items():
             if name != profile:
-                self._check([self.base, layer], with_gaps=not overrides, profile=name)
+                self._check([self.base, *layers], with_gaps=not overrides, profile=name)
         names = tuple(self.profiles)
         return recipe and replace(recipe, file=self.file, profile=profile, profiles=names)
 

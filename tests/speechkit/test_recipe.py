@@ -277,6 +277,81 @@ def test_a_profile_swaps_the_decoder_and_keeps_all_settings(write, toys):
     assert recipe.decoders["beam"].config.beam == 10
 
 
+def test_a_profile_is_laid_over_what_it_inherits(write, toys, monkeypatch):
+    monkeypatch.setenv("TONES", "/tones")
+    text = FULL + '[profiles.long]\ntrain.epochs = 90\ninherits = "wide"\n'
+    text += '[profiles.wide]\ninherits = "local"\nmodel.rnn_units = 99\ntrain.epochs = 9\n'
+    recipe = read_recipe(write(text), toys, profile="long")
+    assert recipe.train_corpus.config.path == Path("/tones/train.parquet")
+    assert (recipe.model.config.rnn_units, recipe.model.config.dropout) == (99, 0.2)
+    assert recipe.train.epochs == 90
+    assert (recipe.profile, recipe.profiles) == ("long", ("local", "other", "long", "wide"))
+    assert read_recipe(write(text), toys, profile="wide").train.epochs == 9
+    assert read_recipe(write(text), toys, profile="local").train.epochs == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            '[profiles.one]\ninherits = "tow"\n[profiles.two]\n',
+            [
+                'recipe.toml:13: [profiles.one] inherits "tow", which is no profile',
+                "did you mean `two`?",
+            ],
+        ),
+        (
+            "[profiles.one]\ninherits = 3\n",
+            [
+                "recipe.toml:13: [profiles.one] inherits 3, which is no profile",
+                "there is no other profile",
+            ],
+        ),
+        (
+            '[profiles.one]\ninherits = "one"\n',
+            [
+                "recipe.toml:13: [profiles.one] inherits one: a circle",
+                "let one of them inherit nothing",
+            ],
+        ),
+        (
+            'inherits = "one"\n[profiles.one]\n',
+            ["recipe.toml:12: [model] has no `inherits`"],
+        ),
+        (
+            '[profiles.one]\nmodel.inherits = "two"\n[profiles.two]\n',
+            ["recipe.toml:13: [model] has no `inherits`"],
+        ),
+    ],
+)
+def test_what_a_profile_cannot_inherit(write, toys, given, told):
+    (block,) = blocks_of(write(SMALL + given), toys)
+    for each in told:
+        assert each in block
+
+
+def test_only_a_profile_inherits(write, toys):
+    (block,) = blocks_of(write('inherits = "one"\n' + SMALL + "[profiles.one]\n"), toys)
+    assert block.startswith("recipe.toml:1: only a profile inherits, in the recipe's file")
+    (block,) = blocks_of(write(SMALL), toys, overrides=["inherits=one"])
+    assert block.startswith("--set inherits=one: only a profile inherits")
+
+
+def test_a_circle_of_profiles_is_told_of_each_in_it(write, toys):
+    text = SMALL + '[profiles.one]\ninherits = "two"\n[profiles.two]\ninherits = "three"\n'
+    text += '[profiles.three]\ninherits = "two"\n'
+    two, three = blocks_of(write(text), toys, profile="one")
+    assert "[profiles.two] inherits three, which inherits two: a circle" in two
+    assert "[profiles.three] inherits two, which inherits three: a circle" in three
+
+
+def test_a_mistake_in_an_inherited_profile_is_told_once(write, toys):
+    text = SMALL + '[profiles.one]\ntrain.epoch = 3\n[profiles.two]\ninherits = "one"\n'
+    for profile in (None, "one", "two"):
+        (block,) = blocks_of(write(text), toys, profile=profile)
+        assert block.startswith("recipe.toml:13: [train] has no `epoch`")
+
+
 def test_set_lies_over_the_profile(write, toys, monkeypatch):
     monkeypatch.setenv("TONES", "/tones")
     overrides = [
