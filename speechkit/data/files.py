@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,11 @@ def written_whole(place: Path) -> Iterator[Path]:
     with telling_of_full_disks(place):
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
+            beside.touch()
+            mode = beside.stat().st_mode
+            beside.unlink()
             yield beside
+            _give_mode(beside, mode)
             with beside.open("rb") as file:
                 os.fsync(file.fileno())
             beside.replace(place)
@@ -48,9 +52,11 @@ def folder_written_whole(place: Path) -> Iterator[Path]:
     with telling_of_full_disks(place):
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
+        mode = beside.stat().st_mode & 0o666
         try:
             yield beside
             for each in filter(Path.is_file, beside.rglob("*")):
+                _give_mode(each, mode)
                 with each.open("rb") as file:
                     os.fsync(file.fileno())
             try:
@@ -60,6 +66,12 @@ def folder_written_whole(place: Path) -> Iterator[Path]:
                     raise
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+
+
+def _give_mode(file: Path, mode: int) -> None:
+    """Let those read it who may read any new file: safetensors leaves its owner alone."""
+    with suppress(PermissionError):  # a file system that has no modes
+        file.chmod(mode)
 
 
 @contextmanager

@@ -35,7 +35,8 @@ class Metrics:
             with written_whole(self._file) as beside:
                 beside.write_bytes(b"".join(kept))
         self._lines = self._file.open("a", encoding="utf-8")
-        self._writer = SummaryWriter(str(self._tensorboard), purge_step=self._position.step)
+        # TensorBoard forgets what is at this step and after: the step reached is not taken again.
+        self._writer = SummaryWriter(str(self._tensorboard), purge_step=self._position.step + 1)
         return self
 
     def __exit__(self, *error: object) -> None:

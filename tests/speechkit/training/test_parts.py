@@ -1,11 +1,14 @@
 """Schedule, averaging, augmentation chain and checkpoints."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import SafetensorError
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
 from speechkit import RunError
@@ -154,6 +157,20 @@ def test_metrics_end_where_they_cannot_be_read(tmp_path, damage):
     with Metrics(tmp_path, Position(step=2)):
         pass
     assert file.read_bytes() == whole
+
+
+def test_a_curve_goes_on_where_training_does(tmp_path):
+    with Metrics(tmp_path, Position()) as metrics:
+        for step in range(1, 6):
+            metrics.log("train", step, {"loss": step})
+    with Metrics(tmp_path, Position(step=3)) as metrics:
+        for step in range(4, 7):
+            metrics.log("train", step, {"loss": 10 * step})
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    points = [(each.step, each.value) for each in events.Scalars("train/loss")]
+    assert points == [(1, 1), (2, 2), (3, 3), (4, 40), (5, 50), (6, 60)]
+    lines = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    assert [(each["step"], each["loss"]) for each in lines] == points
 
 
 @pytest.mark.parametrize("number", [27, 28, 122])  # of a file's limit, the disk, a user's quota
