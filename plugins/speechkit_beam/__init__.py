@@ -9,4 +9,4 @@ from speechkit_beam.beam import Beam, BeamConfig
 @hookimpl
 def speechkit_decoders() -> Iterable[Component[Decoder]]:
     """Offer `beam`."""
-    return [Component("beam", BeamConfig, Beam, uses=frozenset({"language_model"}))]
+    return [Component("beam", BeamConfig, Beam, revision=2, uses=frozenset({"language_model"}))]

@@ -39,7 +39,12 @@ class BeamConfig(Config):
     lm_weight: float = Field(
         0.8, ge=0, description="of the language model's log probability; 0: it is not used"
     )
-    word_bonus: float = Field(1.5, ge=-_MOST, le=_MOST, description="added for each word (nats)")
+    word_bonus: float = Field(
+        1.5,
+        ge=-_MOST,
+        le=_MOST,
+        description="added for each word, where there is a language model (nats)",
+    )
     oov_penalty: float = Field(
         12.0,
         ge=0,

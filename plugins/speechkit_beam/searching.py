@@ -84,14 +84,16 @@ class Search:
         self.uses_language_model = language_model is not None
         lm_weight = config.lm_weight if self.uses_language_model else 0.0
         oov_penalty = config.oov_penalty if self.uses_language_model else 0.0
+        # The bonus makes up for what a language model takes for a word; alone it splits words.
+        word_bonus = config.word_bonus if self.uses_language_model else 0.0
         longer = np.maximum(1.0, np.arange(LONGEST + 1) / _USUAL_LENGTH)
         unknown = config.look_ahead * lm_weight * float(self._lm.log_prob[UNKNOWN])
-        outside = np.exp(config.word_bonus + unknown - oov_penalty * longer)
+        outside = np.exp(word_bonus + unknown - oov_penalty * longer)
         self._nodes = lexicon_of(
             language_model,
             alphabet.characters,
             lm_weight=config.look_ahead * lm_weight,
-            word_bonus=config.word_bonus,
+            word_bonus=word_bonus,
             hotwords=_weights(config),
             outside=0.0 if closed else float(outside[1]),
         )
@@ -105,7 +107,7 @@ class Search:
             least=math.exp(config.token_threshold),
             top_k=min(config.top_k, len(vocabulary)),
             lm_weight=lm_weight,
-            word_factor=math.exp(config.word_bonus),
+            word_factor=math.exp(word_bonus),
             oov=np.exp(-oov_penalty * longer),
             outside=outside,
             closed=closed,

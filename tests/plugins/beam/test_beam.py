@@ -115,7 +115,7 @@ def test_finds_the_best_of_all_paths(
 def test_sums_all_paths_of_a_text(seed: int, frames: int) -> None:
     letters = Vocabulary(("", "a", "b"))  # no word boundary: no two texts become one hypothesis
     log_probs = random_emissions(seed, frames, 3, sharpness=1.0)
-    config = BeamConfig(scores="summed", word_bonus=0.0, **WIDE)
+    config = BeamConfig(scores="summed", **WIDE)
     best = decode(Beam(config, vocabulary=letters), log_probs)[0]
     every = texts_of(log_probs, letters, log_sum)
     assert best.score == pytest.approx(max(every.values()), abs=1e-4)
@@ -339,10 +339,8 @@ def test_n_best_lists_are_in_order_and_hold_the_best(
     found = decode(Beam(config, vocabulary=LETTERS, language_model=lm), log_probs)
     assert found[0] == decode(one, log_probs)[0]
     every = texts_of(log_probs, LETTERS, max)
-    if weight:
+    if weight:  # else words have no bonus either
         every = {text: with_lm(text, value, lm, config) for text, value in every.items()}
-    else:
-        every = {text: value + 0.7 * len(text.split()) for text, value in every.items()}
     best = sorted(every.values(), reverse=True)[:6]
     assert len({each.text for each in found}) == len(found) == len(best)
     assert [each.score for each in found] == sorted([each.score for each in found], reverse=True)
@@ -369,8 +367,8 @@ def test_n_best_scores_are_those_of_the_best_way_to_say_it(
         log_probs = random_emissions(seed, 5, len(of))
         every = texts_of(penalised(log_probs, 0.4), of, max)
         for each in decode(decoder, log_probs):
-            best = every[each.text] + 0.7 * len(each.words)
-            if weight:
+            best = every[each.text]
+            if weight:  # else words have no bonus either
                 best = with_lm(each.text, every[each.text], lm, config)
             short.append(best - each.score)
     assert min(short) > -1e-4
