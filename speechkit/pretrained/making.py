@@ -30,6 +30,7 @@ from speechkit.report.read import Run, read_run
 from speechkit.reporter import Reporter
 from speechkit.runs import RunFolder
 from speechkit.scoring.scores import Lines, Score, read_decoded
+from speechkit.settings import TextSettings
 from speechkit.trained.folder import (
     CARD,
     FACTS,
@@ -117,7 +118,7 @@ def make(
                 precision=precision,
                 sample_rate=recogniser.sample_rate,
                 frame_shift_seconds=recogniser.frame_shift_seconds,
-                alphabet=recipe.text.alphabet,
+                alphabet=_written(recipe.text),
                 parts=_parts(recogniser),
                 decoder=recipe.decoder.use,
                 results=[_result(row, left, work) for row in rows],
@@ -184,6 +185,16 @@ def _take_language_model(made: Path, place: Path) -> None:
 
 def _names(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.glob("*")) or ["nothing"]
+
+
+def _written(text: TextSettings) -> str:
+    """The characters its texts have: those that `replace` makes others of are in none.
+
+    >>> _written(TextSettings(alphabet="еёк", replace={"ё": "е"}))
+    'ек '
+    """
+    becomes = "".join(text.replace.values())
+    return "".join(each for each in text.alphabet if each not in text.replace or each in becomes)
 
 
 def _parts(recogniser: Recogniser) -> dict[str, str]:
