@@ -189,6 +189,26 @@ def test_the_card_says_what_must_be_known(model):
         assert said in text, said
 
 
+def test_the_card_says_the_letters_that_are_written(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPEECHKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("speechkit.report.plots.svg", lambda draw: "")
+    shutil.copytree(home, tmp_path / "home")
+    plugins, run = load_plugins(), tmp_path / "home" / "runs" / "replaced"
+    read = read_recipe(
+        tmp_path / "home" / "tones.toml",
+        plugins,
+        overrides=[
+            "train.epochs=1",
+            'decoder.use="greedy"',
+            'text.alphabet="abcd"',
+            'text.replace={d="a"}',
+        ],
+    )
+    Pipeline(read, plugins, run, quiet()).run()
+    facts = make(run, tmp_path / "made", plugins, quiet(), precision="float32", licence=LICENCE)
+    assert facts.alphabet == "abc "
+
+
 def test_the_card_says_how_many_processes_learnt(model):
     assert read_facts(model).learnt.processes == 1
     assert "processes" not in (model / "README.md").read_text()
