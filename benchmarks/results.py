@@ -295,16 +295,11 @@ class Rate:
     """A word error rate and its interval, where it has one."""
 
     wer: float
-    low: float | None
-    high: float | None
+    wer_low: float | None
+    wer_high: float | None
 
     def __str__(self) -> str:
         return f"{self.wer:.4f}"
-
-    @property
-    def interval(self) -> str:
-        """As tables show it."""
-        return "" if self.low is None or self.high is None else f"{self.low:.3f}–{self.high:.3f}"
 
 
 def rates_of(left: Sequence[Left], before: Earlier) -> dict[tuple[str, str, str], Rate]:
@@ -334,7 +329,7 @@ def comparison(
                 continue
             verdicts.append(verdict(was, now))
             cells = [each.system.name, decoder, test, verdicts[-1]]
-            cells += [str(was), was.interval, str(now), now.interval]
+            cells += [str(was), interval_shown(was), str(now), interval_shown(now)]
             rows.append([*cells, f"{now.wer - was.wer:+.4f}"])
     headings = ["system", "decoder", "test", "it is", "WER", "95 %", "again", "95 % again"]
     return before.table(SEEDS, [*headings, "difference"], rows), verdicts
@@ -342,13 +337,14 @@ def comparison(
 
 def verdict(was: Rate, now: Rate) -> str:
     """Whether an error rate holds, counted again with another seed."""
-    if was.low is None or was.high is None:
+    if was.wer_low is None or was.wer_high is None:
         return "no interval"
-    if was.low <= now.wer <= was.high:
+    if was.wer_low <= now.wer <= was.wer_high:
         return "within"
-    if now.low is None or now.high is None:
+    if now.wer_low is None or now.wer_high is None:
         return "apart"
-    return "overlap" if now.low <= was.high and was.low <= now.high else "apart"
+    overlap = now.wer_low <= was.wer_high and was.wer_low <= now.wer_high
+    return "overlap" if overlap else "apart"
 
 
 # ---- writing

@@ -108,8 +108,8 @@ def make(
 
 
 def _listed(models: "list[InstalledModel]") -> "Iterator[Block]":
-    from speechkit.pretrained.card import interval  # noqa: PLC0415 - as above
     from speechkit.report.blocks import Paragraph, Table  # noqa: PLC0415 - as above
+    from speechkit.scoring.told import interval_shown  # noqa: PLC0415 - as above
 
     rows = []
     for each in models:
@@ -117,7 +117,7 @@ def _listed(models: "list[InstalledModel]") -> "Iterator[Block]":
             continue
         about = [each.name, facts.language, f"{facts.bytes / 1e6:.1f} MB"]
         for result in facts.best():
-            chance = interval(result.wer_low, result.wer_high)
+            chance = interval_shown(result)
             rows.append([*about, result.test, f"{result.wer:.4f}", chance])
             about = ["", "", ""]
     if rows:

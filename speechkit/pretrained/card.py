@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from speechkit.report.blocks import Block, Heading, Paragraph, Table
+from speechkit.scoring.told import interval_shown
 from speechkit.trained.folder import Facts, Result
 
 
@@ -35,11 +36,6 @@ def card(facts: Facts) -> Iterator[Block]:
     yield Table(["file", "bytes", "SHA-256"], files, texts=1)
 
 
-def interval(low: float | None, high: float | None) -> str:
-    """`0.112–0.138`, or nothing."""
-    return "" if low is None or high is None else f"{low:.3f}–{high:.3f}"
-
-
 def _about(facts: Facts) -> Iterator[list[str]]:
     yield ["language", facts.language]
     yield ["licence", facts.licence]
@@ -57,7 +53,7 @@ def _row(each: Result) -> list[str]:
         each.test,
         each.decoder,
         f"{each.wer:.4f}",
-        interval(each.wer_low, each.wer_high),
+        interval_shown(each),
         f"{each.cer:.4f}",
         f"{each.words:,}",
         f"{each.utterances:,}",

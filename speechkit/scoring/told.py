@@ -1,6 +1,7 @@
 """Scores in words: their intervals, and what a decoder saves."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from speechkit.scoring.scores import Score
 from speechkit.scoring.uncertainty import MIN_UTTERANCES
@@ -13,7 +14,19 @@ def errors_cut(row: Score, rows: Sequence[Score]) -> str:
     return f"{1 - row.wer / compared:.0%}" if compared else ""
 
 
-def interval_shown(row: Score) -> str:
+class HasInterval(Protocol):
+    """A word error rate with an interval, or none: a `Score`, or a result in a model's card."""
+
+    @property
+    def wer_low(self) -> float | None:
+        """Where its 95 % interval begins."""
+
+    @property
+    def wer_high(self) -> float | None:
+        """Where it ends."""
+
+
+def interval_shown(row: HasInterval) -> str:
     """`0.112–0.138`, or nothing."""
     if row.wer_low is None or row.wer_high is None:
         return ""
