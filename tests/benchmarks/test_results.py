@@ -200,6 +200,23 @@ def test_the_table_names_recipes_that_are_right(results, monkeypatch):
             )
 
 
+def test_the_weights_that_a_system_starts_from_fit_it(results, monkeypatch):
+    monkeypatch.setenv("SPEECHKIT_DATA", "/data")
+    plugins = load_plugins()
+    shapes, chains = {}, 0
+    for system in results.systems_in(BENCHMARKS / "results.toml"):
+        recipe = read_recipe(
+            find_recipe(system.recipe), plugins, profile=system.profile, overrides=system.set
+        )
+        # Letters differ from language to language, and begin anew: any number of them serves.
+        model = recipe.model.build(num_features=recipe.features.build().dim, num_labels=9)
+        shapes[system.name] = {name: each.shape for name, each in model.state_dict().items()}
+        if system.start_from:
+            assert shapes[system.name] == shapes[system.start_from], system.name
+            chains += 1
+    assert chains
+
+
 def test_of_a_page_stay_rows_of_other_decoders_and_what_is_told_of_them(results, tmp_path):
     page = tmp_path / "page.md"
     page.write_text(
