@@ -53,8 +53,8 @@ class N2Config(Config):
     )
     subsampling: Literal[2, 4] = Field(
         4,
-        description="frames of features for one of the encoder: 2 gives a language model more to go "
-        "by, and is twice the work, less with `halved` layers",
+        description="frames of features for one of the encoder: 2 gives a language model more to "
+        "go by, and is twice the work, less with `halved` layers",
     )
     subsampling_channels: int = Field(32, gt=0, description="of the convolutions at the input")
     dropout: float = Field(0.1, ge=0, lt=1, description="of every module's output")
