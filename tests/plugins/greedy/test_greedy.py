@@ -70,6 +70,21 @@ def test_score_and_confidence_are_those_of_the_path() -> None:
     assert [word.confidence for word in best.words] == pytest.approx([math.sqrt(0.48), 0.9])
 
 
+def test_with_blanks_held_back_an_unsure_model_leaves_out_less() -> None:
+    unsure = torch.tensor([[0.5, 0.4, 0.1], [0.6, 0.1, 0.3], [0.3, 0.1, 0.6]]).log()[None]
+    emissions = Emissions(unsure.clone(), torch.tensor([3]), frame_shift_seconds=0.25)
+
+    [[plain]] = greedy(Vocabulary(("", *"ab")))(emissions)
+    [[held_back]] = Greedy(GreedyConfig(blank_penalty=0.5), vocabulary=Vocabulary(("", *"ab")))(
+        emissions
+    )
+
+    assert (plain.text, held_back.text) == ("b", "ab")
+    assert held_back.score == pytest.approx(math.log(0.4 * 0.6 * 0.6) - 0.5)
+    assert held_back.words[0].confidence == pytest.approx((0.4 * 0.6) ** 0.5)
+    assert torch.equal(emissions.log_probs, unsure)
+
+
 def test_word_pieces_begin_words() -> None:
     log_probs = torch.nn.functional.one_hot(torch.tensor([1, 2, 2, 3, 5, 4, 3]), 6).float().log()
     best = decode(log_probs, PIECES)
