@@ -40,6 +40,7 @@ from speechkit.interfaces import (
 if TYPE_CHECKING:
     from speechkit.ctc import CTCModel, consistency_loss, ctc_loss, length_mask
     from speechkit.dropout import Dropout
+    from speechkit.mmi import label_trigrams, mmi_loss
     from speechkit.recurrent import BidirectionalLSTM
 
 __version__ = "0.1.0"
@@ -83,7 +84,9 @@ __all__ = [
     "consistency_loss",
     "ctc_loss",
     "hookimpl",
+    "label_trigrams",
     "length_mask",
+    "mmi_loss",
     "usable_cores",
 ]
 
@@ -94,7 +97,9 @@ _NEED_TORCH = {
     "Dropout": "speechkit.dropout",
     "consistency_loss": "speechkit.ctc",
     "ctc_loss": "speechkit.ctc",
+    "label_trigrams": "speechkit.mmi",
     "length_mask": "speechkit.ctc",
+    "mmi_loss": "speechkit.mmi",
 }
 
 

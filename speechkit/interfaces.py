@@ -179,6 +179,10 @@ class AcousticModel(Protocol):
         One number per utterance, summed over its labels, not averaged: the engine divides by the
         number of labels of the whole batch, over all processes, and can name an utterance whose
         loss is not finite. `labels` is (B, U), padded with 0.
+
+        A loss that has to know beforehand what is said gets it by a further method, which a model
+        need not have: `expect(texts)` is called before a training, also before one that goes on,
+        with the labels of each utterance of an epoch; but of a stream, which nobody knows whole.
         """
 
 

@@ -6,12 +6,14 @@ the Conformer, Gulati et al., 2020, with layer norm in place of batch norm, so t
 batch nor padding changes a row); layers may be dropped whole in training (stochastic depth,
 Huang et al., 2016); CTC losses on middle layers may train the lower ones (Lee and Watanabe,
 2021); middle layers may run at half the frame rate (Squeezeformer's temporal U-Net, Kim et al.,
-2022); two views of each utterance may be made to agree (Yao et al., 2025).
+2022); two views of each utterance may be made to agree (Yao et al., 2025); what a text has over all
+others may be what is trained (Xiang and Ou, 2019).
 
 Axes: B utterances, T frames, D features, C channels, H heads, K features a head, V labels.
 """
 
 import math
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Literal
 
@@ -25,10 +27,16 @@ from speechkit import (
     CTCModel,
     Dropout,
     Field,
+    RecipeError,
+    RunError,
     consistency_loss,
     ctc_loss,
+    label_trigrams,
     length_mask,
+    mmi_loss,
 )
+
+_MOST_LABELS = 64  # for `mmi`: its work and memory grow with their third power
 
 
 class N2Config(Config):
@@ -70,6 +78,15 @@ class N2Config(Config):
         ge=0,
         description="weight of how far two views of an utterance are apart, 0.2 in the paper: for "
         "`spec_augment` with `views = 2`; an epoch takes twice as long",
+    )
+
+    mmi: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of maximum mutual information in the loss, the rest CTC: the network "
+        "leaves to a language model what that knows better; 0.5 is for decoding with one. Of "
+        "characters alone",
     )
 
     @model_validator(mode="after")
@@ -122,6 +139,8 @@ class N2(CTCModel):
         self.halving = Halving(config.dim) if config.halved else None
         self.norm = nn.LayerNorm(config.dim)
         self.head = nn.Linear(config.dim, num_labels)
+        self.trigrams: Tensor | None
+        self.register_buffer("trigrams", None, persistent=False)
         self._begin()
 
     @torch.no_grad()
@@ -143,6 +162,22 @@ class N2(CTCModel):
             last = each.down if isinstance(each, FeedForward) else each.out
             last.weight.mul_(len(added) ** -0.5)
 
+    def expect(self, texts: Iterable[Sequence[int]]) -> None:
+        """Learn how frequent labels are after one another, where the loss needs it.
+
+        Raises:
+            RecipeError: there are too many labels for that.
+        """
+        if not self.config.mmi:
+            return
+        count = self.head.out_features
+        if count > _MOST_LABELS:
+            raise RecipeError(
+                f"model.mmi is for {_MOST_LABELS} labels at most, and there are {count}",
+                hint="take characters as units, or model.mmi out",
+            )
+        self.trigrams = label_trigrams(texts, count).to(self.head.weight.device)
+
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, D), (B,) -> (B, ceil(T / subsampling), V), (B,)."""
         outputs, frames = self.encode(features, lengths, after=(self.config.layers,))
@@ -151,28 +186,35 @@ class N2(CTCModel):
     def loss(
         self, features: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor
     ) -> dict[str, Tensor]:
-        """CTC of the last layer, with weights that of the intermediate ones and consistency.
+        """CTC of the last layer, with weights that of the intermediate ones, consistency and MMI.
 
         Shape: (B,) each.
 
         Raises:
-            RunError: consistency is asked for, and the rows are not two views of each utterance.
+            RunError: consistency is asked for, and the rows are not two views of each utterance;
+                MMI is asked for, and `expect` was not called.
         """
         after = (*self.config.intermediate, self.config.layers)
         outputs, frames = self.encode(features, lengths, after=after)
         log_probs = [self.log_probs(each) for each in outputs]
-        *middle, last = [ctc_loss(each, frames, labels, label_lengths) for each in log_probs]
-        losses = {"loss": last}
+        *middle, ctc = [ctc_loss(each, frames, labels, label_lengths) for each in log_probs]
+        loss, parts = ctc, dict[str, Tensor]()
+        if self.config.mmi:
+            if self.trigrams is None:
+                raise RunError(
+                    "model.mmi has to know all transcripts before it trains, and was told none",
+                    hint="a stream's are not known: take train.streaming out, or model.mmi",
+                )
+            parts["mmi"] = mmi_loss(log_probs[-1], frames, labels, label_lengths, self.trigrams)
+            loss = (1 - self.config.mmi) * ctc + self.config.mmi * parts["mmi"]
         if middle:
+            parts["middle"] = torch.stack(middle).mean(0)
             weight = self.config.intermediate_weight
-            between = torch.stack(middle).mean(0)
-            losses = {"loss": (1 - weight) * last + weight * between, "ctc": last}
-            losses["middle"] = between
+            loss = (1 - weight) * loss + weight * parts["middle"]
         if self.config.consistency and self.training:
-            apart = consistency_loss(log_probs[-1], frames, labels)
-            losses["loss"] = losses["loss"] + self.config.consistency * apart
-            losses |= {"ctc": last, "consistency": apart}
-        return losses
+            parts["consistency"] = consistency_loss(log_probs[-1], frames, labels)
+            loss = loss + self.config.consistency * parts["consistency"]
+        return {"loss": loss, "ctc": ctc, **parts} if parts else {"loss": loss}
 
     def encode(
         self, features: Tensor, lengths: Tensor, *, after: tuple[int, ...]

@@ -43,6 +43,7 @@ def learn_by_heart(training: Training) -> str:
     Raises:
         RunError: the model cannot.
     """
+    training.prepare()
     training.begin()
     learner, settings, train = training.learner, training.settings, training.train
     batches = ordered_batches(train.seconds, settings.batch_seconds)

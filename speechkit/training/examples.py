@@ -1,6 +1,7 @@
 """Speech to learn from, or to validate on, and its batches."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,6 +52,14 @@ class Examples:
         numbers: dict[str, int] = {}
         given = [numbers.setdefault(self.texts[index], len(numbers)) for index in self.chosen]
         return np.array(given, np.int64)
+
+    def texts_of_an_epoch(self, same_text: int) -> Iterator[Sequence[int]]:
+        """The labels of each text, as often as an epoch has it: `same_text` times at most."""
+        read = Counter[int]()
+        for index, text in zip(self.chosen, self.text_numbers.tolist(), strict=True):
+            read[text] += 1
+            if not same_text or read[text] <= same_text:
+                yield self.labels[index]
 
     def batch(self, places: NDArray[np.int64]) -> Batch:
         """The utterances at `places` of `chosen`."""

@@ -123,6 +123,7 @@ class Training:
             self.source.close()
 
     def _run(self) -> None:
+        self.prepare()
         self.budget = self._budget()
         if not self._resume():
             if self.processes.is_first:
@@ -159,6 +160,12 @@ class Training:
                 self.recogniser.save(self._best)
         load_weights(self.recogniser, self._best)
         self.recogniser.save(self.folder / "model.safetensors")
+
+    def prepare(self) -> None:
+        """Tell a model that asks what will be said: see `AcousticModel.loss`."""
+        expect = getattr(self.recogniser.model, "expect", None)
+        if expect and isinstance(self.source, Examples):
+            expect(self.source.texts_of_an_epoch(self.settings.same_text))
 
     def begin(self) -> None:
         """What comes before the first step: checks, and the normaliser of features.

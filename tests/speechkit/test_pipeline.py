@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +43,7 @@ from speechkit.starting import start_from
 from speechkit.training import by_heart, learner, loop
 from speechkit.training.budget import Budget
 from speechkit.training.checkpoint import load_checkpoint
+from speechkit_n2.transformer import N2
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -345,6 +347,28 @@ def test_one_text_read_by_many_takes_little_of_an_epoch(house, monkeypatch):
         odd = [int(identity.split("-")[1]) % 2 for identity in ids]
         assert sorted(odd) == [0, 0, 1, 1]
     assert len({identity for ids in read.values() for identity in ids}) > 4  # others each epoch
+
+
+def test_a_model_that_asks_is_told_the_texts_of_an_epoch(house, monkeypatch):
+    table = house / "train.csv"
+    head, *rows = table.read_text().splitlines()
+    parts = [row.split(",") for row in rows]
+    for number, row in enumerate(parts):
+        row[2] = ("abc", "cba", "bb", "bb")[number % 4]
+    table.write_text("\n".join([head, *map(",".join, parts)]) + "\n")
+    told = []
+    expect = N2.expect
+    monkeypatch.setattr(
+        N2, "expect", lambda self, texts: expect(self, told.append(list(texts)) or told[-1])
+    )
+    pipeline(house, "model.mmi=0.5", "train.same_text=7", "train.epochs=1").run()
+    assert Counter(map(tuple, told[0])) == {(1, 2, 3): 6, (3, 2, 1): 6, (2, 2): 7}
+    log = (house / "runs/tones/metrics.jsonl").read_text()
+    assert '"mmi"' in log
+    monkeypatch.setattr(by_heart, "_LOSS", 99)
+    pipeline(house, "model.mmi=0.5").overfit_one_batch()
+    assert len(told) == 2
+    assert len(told[1]) == 24
 
 
 KILLS = int(os.environ.get("SPEECHKIT_KILLS", "3"))  # the long form has 20

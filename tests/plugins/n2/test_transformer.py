@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from speechkit import RunError, consistency_loss
+from speechkit import RecipeError, RunError, consistency_loss, label_trigrams, mmi_loss
 from speechkit_n2.transformer import N2, Halving, N2Config
 
 SMALL = {"dim": 16, "layers": 2, "heads": 2, "convolution": 5, "subsampling_channels": 4}
@@ -205,6 +205,36 @@ def test_consistency_goes_together_with_intermediate_losses():
     losses = net.loss(*doubled())
     whole = 0.7 * losses["ctc"] + 0.3 * losses["middle"] + 0.2 * losses["consistency"]
     assert torch.allclose(losses["loss"], whole)
+
+
+def test_mmi_is_a_share_of_the_loss_beside_ctc():
+    batch = doubled()
+    net = model(layers=3, intermediate=(1,), mmi=0.25, consistency=0.2, dropout=0.0).train()
+    texts = [[1, 2, 3], [4, 5], [6]]
+    net.expect(iter(texts))
+    losses = net.loss(*batch)
+    log_probs, frames = net(*batch[:2])
+    expected = mmi_loss(log_probs, frames, *batch[2:], label_trigrams(texts, 7))
+    assert torch.allclose(losses["mmi"], expected, atol=1e-5)
+    last = 0.75 * losses["ctc"] + 0.25 * losses["mmi"]
+    whole = 0.7 * last + 0.3 * losses["middle"] + 0.2 * losses["consistency"]
+    assert torch.allclose(losses["loss"], whole)
+    assert "trigrams" not in net.state_dict()  # of the training, not of the model
+    net = net.eval()  # what is told of validations is the loss, too
+    assert torch.allclose(net.loss(*batch)["mmi"], expected, atol=1e-5)
+
+
+def test_mmi_needs_transcripts_and_few_labels():
+    batch = doubled()
+    with pytest.raises(RunError, match="has to know all transcripts") as raised:
+        model(mmi=0.5).loss(*batch)
+    assert "train.streaming" in raised.value.hint
+    many = N2(N2Config(**SMALL, mmi=0.5), num_features=12, num_labels=65)
+    with pytest.raises(RecipeError, match="for 64 labels at most, and there are 65"):
+        many.expect([[1, 64]])
+    plain = N2(N2Config(**SMALL), num_features=12, num_labels=65)
+    plain.expect([[1, 64]])
+    assert plain.trigrams is None
 
 
 def test_rows_that_are_not_two_views_are_refused():

@@ -1,0 +1,113 @@
+"""Maximum mutual information, against the sum over every path there is."""
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+
+from speechkit import ctc_loss, label_trigrams, mmi_loss
+from speechkit.mmi import log_of_all
+
+LABELS = 4  # the blank and three more
+FRAMES = torch.tensor([5, 3, 1])
+
+
+def scores() -> torch.Tensor:
+    torch.manual_seed(0)
+    return torch.randn(len(FRAMES), 5, LABELS).log_softmax(-1).requires_grad_()
+
+
+def trigrams() -> torch.Tensor:
+    torch.manual_seed(1)
+    return torch.rand(LABELS, LABELS, LABELS).softmax(-1)
+
+
+def by_hand(log_probs: torch.Tensor, text: Sequence[int] | None = None) -> torch.Tensor:
+    """Log of the sum over all paths, or over those of one text: (T, V) -> ()."""
+    table, total = trigrams(), torch.zeros(())
+    for path in itertools.product(range(LABELS), repeat=len(log_probs)):
+        merged = [label for label, _ in itertools.groupby(path) if label]
+        if text is not None and merged != list(text):
+            continue
+        said = [0, 0, *merged, 0]
+        before = torch.stack([table[each] for each in zip(said, said[1:], said[2:], strict=False)])
+        total = total + before.prod() * log_probs[range(len(path)), path].sum().exp()
+    return total.log()
+
+
+def test_all_sequences_are_what_all_paths_sum_to():
+    log_probs = scores()
+    found = log_of_all(log_probs, FRAMES, trigrams())
+    expected = torch.stack([by_hand(log_probs[row, :size]) for row, size in enumerate(FRAMES)])
+    assert torch.allclose(found, expected, atol=1e-5)
+    weights = torch.tensor([1.0, -2.0, 0.5])  # each row's gradient is its own
+    (gradient,) = torch.autograd.grad(found @ weights, log_probs)
+    (by_paths,) = torch.autograd.grad(expected @ weights, log_probs)
+    assert torch.allclose(gradient, by_paths, atol=1e-5)
+
+
+def test_the_loss_is_a_texts_share_in_all():
+    log_probs = scores()
+    labels, counts = torch.tensor([[1, 1, 2], [3, 2, 0], [0, 0, 0]]), torch.tensor([3, 2, 0])
+    found = mmi_loss(log_probs, FRAMES, labels, counts, trigrams())
+    for row, (size, count) in enumerate(zip(FRAMES, counts, strict=True)):
+        own = log_probs[row, :size]
+        expected = by_hand(own) - by_hand(own, labels[row, :count].tolist())
+        assert torch.allclose(found[row], expected, atol=1e-5)
+
+
+def test_an_utterance_too_short_for_its_labels_teaches_nothing():
+    log_probs, labels = scores(), torch.tensor([[1, 1, 2], [1, 1, 2], [1, 2, 0]])
+    counts = torch.tensor([3, 3, 2])
+    found = mmi_loss(log_probs, FRAMES, labels, counts, trigrams())
+    assert found.tolist()[1:] == [0, 0] == ctc_loss(log_probs, FRAMES, labels, counts).tolist()[1:]
+    found.sum().backward()
+    assert log_probs.grad is not None
+    assert log_probs.grad[0].abs().max() > 0
+    assert not log_probs.grad[1:].any()
+
+
+def test_what_padding_holds_changes_nothing():
+    log_probs = scores()
+    filled = log_probs.detach().clone()
+    filled[1, 3:], filled[2, 1:] = torch.nan, torch.inf
+    again = filled.requires_grad_()
+    found, expected = (log_of_all(each, FRAMES, trigrams()) for each in (again, log_probs))
+    assert torch.equal(found, expected)
+    for each in (found, expected):
+        each.sum().backward()
+    assert torch.equal(again.grad, log_probs.grad)
+    assert not log_probs.grad[1, 3:].any()
+
+
+def test_long_utterances_do_not_vanish():
+    log_probs = torch.full((1, 4000, LABELS), 1 / LABELS).log().requires_grad_()
+    total = log_of_all(log_probs, torch.tensor([4000]), trigrams())
+    total.sum().backward()
+    assert total.isfinite().all()
+    assert torch.allclose(log_probs.grad.sum(-1), torch.ones(1, 4000), atol=1e-4)
+
+
+def test_trigrams_are_frequencies_smoothed_by_shorter_ones():
+    table = label_trigrams([[1, 2], [1, 2], [1, 3]], LABELS)
+    assert torch.allclose(table.sum(-1), torch.ones(LABELS, LABELS))
+    assert table.min() > 0
+    # By method C of Witten and Bell: 9 labels of four kinds; of the three after 1, two kinds.
+    single = (torch.tensor([3.0, 3.0, 2.0, 1.0]) + 4 / 4) / (9 + 4)
+    after_1 = (torch.tensor([0.0, 0.0, 2.0, 1.0]) + 2 * single) / (3 + 2)
+    assert torch.allclose(table[0, 1], (torch.tensor([0.0, 0.0, 2.0, 1.0]) + 2 * after_1) / 5)
+    assert torch.allclose(table[2, 1], after_1)  # never seen: as after 1 alone
+    assert torch.allclose(table[1, 2, 0], (2 + (2 + single[0]) / 3) / 3)
+
+
+def test_trigrams_of_no_text_are_all_alike():
+    assert torch.allclose(label_trigrams([], LABELS), torch.full([LABELS] * 3, 1 / LABELS))
+
+
+def test_autocast_does_not_reach_it():
+    log_probs = scores().detach()
+    plain = log_of_all(log_probs, FRAMES, trigrams())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(log_of_all(log_probs, FRAMES, trigrams()), plain)
+        rounded = log_of_all(log_probs.bfloat16(), FRAMES, trigrams())
+    assert torch.allclose(rounded, plain, atol=0.05)
