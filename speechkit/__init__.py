@@ -40,7 +40,7 @@ from speechkit.interfaces import (
 if TYPE_CHECKING:
     from speechkit.ctc import CTCModel, consistency_loss, ctc_loss, length_mask
     from speechkit.dropout import Dropout
-    from speechkit.mmi import label_trigrams, mmi_loss
+    from speechkit.mmi import MMILoss
     from speechkit.recurrent import BidirectionalLSTM
 
 __version__ = "0.1.0"
@@ -67,6 +67,7 @@ __all__ = [
     "Hypothesis",
     "LanguageModel",
     "LanguageModelTrainer",
+    "MMILoss",
     "PluginError",
     "RecipeError",
     "RecipePath",
@@ -84,9 +85,7 @@ __all__ = [
     "consistency_loss",
     "ctc_loss",
     "hookimpl",
-    "label_trigrams",
     "length_mask",
-    "mmi_loss",
     "usable_cores",
 ]
 
@@ -95,11 +94,10 @@ _NEED_TORCH = {
     "BidirectionalLSTM": "speechkit.recurrent",
     "CTCModel": "speechkit.ctc",
     "Dropout": "speechkit.dropout",
+    "MMILoss": "speechkit.mmi",
     "consistency_loss": "speechkit.ctc",
     "ctc_loss": "speechkit.ctc",
-    "label_trigrams": "speechkit.mmi",
     "length_mask": "speechkit.ctc",
-    "mmi_loss": "speechkit.mmi",
 }
 
 

@@ -23,12 +23,57 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from speechkit.ctc import ctc_loss
+from speechkit.errors import RecipeError, RunError
 
+MOST_LABELS = 64
 _LEAST = 1e-30  # a sum of probabilities that is divided by
 _SCALED = 4  # frames from one division to the next: so few can be improbable without a loss
+
+
+class MMILoss(nn.Module):
+    """The loss of models with a setting `mmi`: it keeps the trigrams, which no model file holds.
+
+    Its work and memory grow with the third power of the labels.
+    """
+
+    trigrams: Tensor | None
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.register_buffer("trigrams", None, persistent=False)
+
+    def expect(self, texts: Iterable[Sequence[int]]) -> None:
+        """Count the labels of `texts`, which are those of an epoch.
+
+        Raises:
+            RecipeError: there are too many labels.
+        """
+        if self.size > MOST_LABELS:
+            raise RecipeError(
+                f"model.mmi is for {MOST_LABELS} labels at most, and there are {self.size}",
+                hint="take characters as units, or model.mmi out",
+            )
+        self.trigrams = label_trigrams(texts, self.size)
+
+    def forward(
+        self, log_probs: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor
+    ) -> Tensor:
+        """`mmi_loss` with its trigrams: (B,).
+
+        Raises:
+            RunError: it was told no texts.
+        """
+        if self.trigrams is None:
+            raise RunError(
+                "model.mmi has to know all transcripts before it trains, and was told none",
+                hint="a stream's are not known: take train.streaming out, or model.mmi",
+            )
+        self.trigrams = self.trigrams.to(log_probs.device)
+        return mmi_loss(log_probs, lengths, labels, label_lengths, self.trigrams)
 
 
 def label_trigrams(sequences: Iterable[Sequence[int]], size: int) -> Tensor:

@@ -7,6 +7,8 @@ approach", IEEE/ACM TASLP 24(7), 2016: what they cannot hear whole they cannot l
 Axes: B utterances, T frames, D features, C channels, V labels, W frames of a window.
 """
 
+from collections.abc import Iterable, Sequence
+
 import torch
 from pydantic import model_validator
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from speechkit import (
     Config,
     CTCModel,
     Field,
+    MMILoss,
     consistency_loss,
     ctc_loss,
     length_mask,
@@ -48,6 +51,14 @@ class BiLSTMConfig(Config):
         "`spec_augment` with `views = 2`; an epoch takes twice as long",
     )
 
+    mmi: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of maximum mutual information in the loss, the rest CTC: the network "
+        "leaves to a language model what that knows better; 0.8 is for decoding with one",
+    )
+
     @model_validator(mode="after")
     def _context_is_of_windows(self) -> "BiLSTMConfig":
         if self.context and not self.window:
@@ -66,6 +77,12 @@ class BiLSTM(CTCModel):
             num_features * config.stack, config.units, layers=config.layers, dropout=config.dropout
         )
         self.head = nn.Linear(2 * config.units, num_labels)
+        self.mmi = MMILoss(num_labels) if config.mmi else None
+
+    def expect(self, texts: Iterable[Sequence[int]]) -> None:
+        """Be told the labels of an epoch's texts, which MMI has to know."""
+        if self.mmi:
+            self.mmi.expect(texts)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, D), (B,) -> (B, ceil(T / stack), V), (B,)."""
@@ -119,18 +136,19 @@ class BiLSTM(CTCModel):
     def loss(
         self, features: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor
     ) -> dict[str, Tensor]:
-        """CTC with true lengths and, with its weight, consistency: (B,) each.
+        """CTC with true lengths and, with their weights, MMI and consistency: (B,) each.
 
         Raises:
-            RunError: consistency is asked for, and the rows are not two views of each utterance.
+            RunError: consistency is asked for, and the rows are not two views of each utterance;
+                MMI is asked for, and `expect` was not called.
         """
         log_probs, frames = self(features, lengths)
-        loss = ctc_loss(log_probs, frames, labels, label_lengths)
-        if not (self.config.consistency and self.training):
-            return {"loss": loss}
-        apart = consistency_loss(log_probs, frames, labels)
-        return {
-            "loss": loss + self.config.consistency * apart,
-            "ctc": loss,
-            "consistency": apart,
-        }
+        ctc = ctc_loss(log_probs, frames, labels, label_lengths)
+        loss, parts = ctc, dict[str, Tensor]()
+        if self.mmi:
+            parts["mmi"] = self.mmi(log_probs, frames, labels, label_lengths)
+            loss = (1 - self.config.mmi) * ctc + self.config.mmi * parts["mmi"]
+        if self.config.consistency and self.training:
+            parts["consistency"] = consistency_loss(log_probs, frames, labels)
+            loss = loss + self.config.consistency * parts["consistency"]
+        return {"loss": loss, "ctc": ctc, **parts} if parts else {"loss": loss}

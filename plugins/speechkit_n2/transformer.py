@@ -27,16 +27,11 @@ from speechkit import (
     CTCModel,
     Dropout,
     Field,
-    RecipeError,
-    RunError,
+    MMILoss,
     consistency_loss,
     ctc_loss,
-    label_trigrams,
     length_mask,
-    mmi_loss,
 )
-
-_MOST_LABELS = 64  # for `mmi`: its work and memory grow with their third power
 
 
 class N2Config(Config):
@@ -85,8 +80,7 @@ class N2Config(Config):
         ge=0,
         le=1,
         description="share of maximum mutual information in the loss, the rest CTC: the network "
-        "leaves to a language model what that knows better; 0.5 is for decoding with one. Of "
-        "characters alone",
+        "leaves to a language model what that knows better; 0.8 is for decoding with one",
     )
 
     @model_validator(mode="after")
@@ -139,8 +133,7 @@ class N2(CTCModel):
         self.halving = Halving(config.dim) if config.halved else None
         self.norm = nn.LayerNorm(config.dim)
         self.head = nn.Linear(config.dim, num_labels)
-        self.trigrams: Tensor | None
-        self.register_buffer("trigrams", None, persistent=False)
+        self.mmi = MMILoss(num_labels) if config.mmi else None
         self._begin()
 
     @torch.no_grad()
@@ -163,20 +156,9 @@ class N2(CTCModel):
             last.weight.mul_(len(added) ** -0.5)
 
     def expect(self, texts: Iterable[Sequence[int]]) -> None:
-        """Learn how frequent labels are after one another, where the loss needs it.
-
-        Raises:
-            RecipeError: there are too many labels for that.
-        """
-        if not self.config.mmi:
-            return
-        count = self.head.out_features
-        if count > _MOST_LABELS:
-            raise RecipeError(
-                f"model.mmi is for {_MOST_LABELS} labels at most, and there are {count}",
-                hint="take characters as units, or model.mmi out",
-            )
-        self.trigrams = label_trigrams(texts, count).to(self.head.weight.device)
+        """Be told the labels of an epoch's texts, which MMI has to know."""
+        if self.mmi:
+            self.mmi.expect(texts)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, D), (B,) -> (B, ceil(T / subsampling), V), (B,)."""
@@ -199,13 +181,8 @@ class N2(CTCModel):
         log_probs = [self.log_probs(each) for each in outputs]
         *middle, ctc = [ctc_loss(each, frames, labels, label_lengths) for each in log_probs]
         loss, parts = ctc, dict[str, Tensor]()
-        if self.config.mmi:
-            if self.trigrams is None:
-                raise RunError(
-                    "model.mmi has to know all transcripts before it trains, and was told none",
-                    hint="a stream's are not known: take train.streaming out, or model.mmi",
-                )
-            parts["mmi"] = mmi_loss(log_probs[-1], frames, labels, label_lengths, self.trigrams)
+        if self.mmi:
+            parts["mmi"] = self.mmi(log_probs[-1], frames, labels, label_lengths)
             loss = (1 - self.config.mmi) * ctc + self.config.mmi * parts["mmi"]
         if middle:
             parts["middle"] = torch.stack(middle).mean(0)

@@ -18,6 +18,7 @@ from speechkit.data.batches import make_batch
 from speechkit.data.store import Meta, Store
 from speechkit.discovery import load_plugins
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
+from speechkit.mmi import label_trigrams, mmi_loss
 from speechkit.pipeline import Pipeline
 from speechkit.recipe import read_recipe
 from speechkit.recogniser import Blueprint, Recogniser, load_recogniser, load_weights
@@ -169,6 +170,22 @@ def test_fp32_training_takes_the_steps_it_takes_on_the_cpu(tmp_path, normalizati
         here, there = (logged(tmp_path / name, kind) for name in ("here", "there"))
         assert len(here) == len(there) >= 1
         assert np.allclose(here, there, rtol=1e-3)
+
+
+def test_mmi_is_what_it_is_on_the_cpu():
+    torch.manual_seed(0)
+    scores, frames = torch.randn(3, 40, 5).log_softmax(-1), torch.tensor([40, 31, 12])
+    labels, counts = torch.tensor([[1, 2, 2], [3, 4, 0], [2, 0, 0]]), torch.tensor([3, 2, 1])
+    table = label_trigrams([[1, 2, 2], [3, 4], [2, 1]], 5)
+    losses, gradients = [], []
+    for device in (CPU, GPU):
+        given = scores.to(device).detach().requires_grad_()
+        loss = mmi_loss(given, *(each.to(device) for each in (frames, labels, counts, table)))
+        loss.sum().backward()
+        losses.append(loss.detach().cpu())
+        gradients.append(given.grad.cpu())
+    assert torch.allclose(*losses, atol=1e-4)
+    assert torch.allclose(*gradients, atol=1e-5)
 
 
 def test_what_a_gpu_learns_is_heard_alike_on_both(tmp_path):

@@ -3,10 +3,11 @@
 import itertools
 from collections.abc import Sequence
 
+import pytest
 import torch
 
-from speechkit import ctc_loss, label_trigrams, mmi_loss
-from speechkit.mmi import log_of_all
+from speechkit import MMILoss, RecipeError, RunError, ctc_loss
+from speechkit.mmi import label_trigrams, log_of_all, mmi_loss
 
 LABELS = 4  # the blank and three more
 FRAMES = torch.tensor([5, 3, 1])
@@ -111,3 +112,18 @@ def test_autocast_does_not_reach_it():
         assert torch.equal(log_of_all(log_probs, FRAMES, trigrams()), plain)
         rounded = log_of_all(log_probs.bfloat16(), FRAMES, trigrams())
     assert torch.allclose(rounded, plain, atol=0.05)
+
+
+def test_it_needs_texts_and_few_labels_and_is_in_no_file():
+    labels, counts = torch.tensor([[1, 1, 2], [3, 2, 0], [2, 0, 0]]), torch.tensor([3, 2, 1])
+    loss = MMILoss(LABELS)
+    with pytest.raises(RunError, match="has to know all transcripts") as raised:
+        loss(scores(), FRAMES, labels, counts)
+    assert "train.streaming" in raised.value.hint
+    texts = [[1, 1, 2], [3, 2], [2]]
+    loss.expect(iter(texts))
+    expected = mmi_loss(scores(), FRAMES, labels, counts, label_trigrams(texts, LABELS))
+    assert torch.equal(loss(scores(), FRAMES, labels, counts), expected)
+    assert not loss.state_dict()
+    with pytest.raises(RecipeError, match="for 64 labels at most, and there are 65"):
+        MMILoss(65).expect([[1, 64]])

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from speechkit import BidirectionalLSTM, RunError
+from speechkit.mmi import label_trigrams, mmi_loss
 from speechkit_bilstm.model import BiLSTM, BiLSTMConfig
 from speechkit_n2.blstm import N2BLSTM, N2BLSTMConfig
 
@@ -145,3 +146,21 @@ def test_two_views_are_drawn_together_in_training_alone():
     assert torch.allclose(net.eval().loss(features, lengths, labels, counts)["loss"], losses["ctc"])
     with pytest.raises(RunError, match="two views of each utterance"):
         net.train().loss(features[:3], lengths[:3], labels[:3], counts[:3])
+
+
+def test_mmi_is_a_share_of_the_loss_beside_consistency():
+    torch.manual_seed(0)
+    config = BiLSTMConfig(units=6, consistency=0.5, mmi=0.8)
+    net = BiLSTM(config, num_features=8, num_labels=5).train()
+    features, lengths = torch.randn(4, 20, 8), torch.tensor([20, 16, 20, 16])
+    labels, counts = torch.tensor([[1, 2], [3, 0]] * 2), torch.tensor([2, 1] * 2)
+    with pytest.raises(RunError, match="has to know all transcripts"):
+        net.loss(features, lengths, labels, counts)
+    texts = [[1, 2], [3]]
+    net.expect(texts)
+    losses = net.loss(features, lengths, labels, counts)
+    log_probs, frames = net(features, lengths)
+    expected = mmi_loss(log_probs, frames, labels, counts, label_trigrams(texts, 5))
+    assert torch.allclose(losses["mmi"], expected, atol=1e-5)
+    whole = 0.2 * losses["ctc"] + 0.8 * losses["mmi"] + 0.5 * losses["consistency"]
+    assert torch.allclose(losses["loss"], whole)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from speechkit import RecipeError, RunError, consistency_loss, label_trigrams, mmi_loss
+from speechkit import RunError, consistency_loss
+from speechkit.mmi import label_trigrams, mmi_loss
 from speechkit_n2.transformer import N2, Halving, N2Config
 
 SMALL = {"dim": 16, "layers": 2, "heads": 2, "convolution": 5, "subsampling_channels": 4}
@@ -219,22 +220,8 @@ def test_mmi_is_a_share_of_the_loss_beside_ctc():
     last = 0.75 * losses["ctc"] + 0.25 * losses["mmi"]
     whole = 0.7 * last + 0.3 * losses["middle"] + 0.2 * losses["consistency"]
     assert torch.allclose(losses["loss"], whole)
-    assert "trigrams" not in net.state_dict()  # of the training, not of the model
     net = net.eval()  # what is told of validations is the loss, too
     assert torch.allclose(net.loss(*batch)["mmi"], expected, atol=1e-5)
-
-
-def test_mmi_needs_transcripts_and_few_labels():
-    batch = doubled()
-    with pytest.raises(RunError, match="has to know all transcripts") as raised:
-        model(mmi=0.5).loss(*batch)
-    assert "train.streaming" in raised.value.hint
-    many = N2(N2Config(**SMALL, mmi=0.5), num_features=12, num_labels=65)
-    with pytest.raises(RecipeError, match="for 64 labels at most, and there are 65"):
-        many.expect([[1, 64]])
-    plain = N2(N2Config(**SMALL), num_features=12, num_labels=65)
-    plain.expect([[1, 64]])
-    assert plain.trigrams is None
 
 
 def test_rows_that_are_not_two_views_are_refused():
