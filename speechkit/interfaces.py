@@ -181,8 +181,9 @@ class AcousticModel(Protocol):
         loss is not finite. `labels` is (B, U), padded with 0.
 
         A loss that has to know beforehand what is said gets it by a further method, which a model
-        need not have: `expect(texts)` is called before a training, also before one that goes on,
-        with the labels of each utterance of an epoch; but of a stream, which nobody knows whole.
+        need not have: `expect(texts)`, with a list of the labels of each utterance of an epoch. It
+        is called before a training, in each of its processes, and again before one that goes on;
+        never of a stream, which nobody knows whole.
         """
 
 

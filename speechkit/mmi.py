@@ -24,19 +24,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from speechkit.ctc import ctc_loss
 from speechkit.errors import RecipeError, RunError
 
 MOST_LABELS = 64
 _LEAST = 1e-30  # a sum of probabilities that is divided by
-_SCALED = 4  # frames from one division to the next: so few can be improbable without a loss
 
 
 class MMILoss(nn.Module):
     """The loss of models with a setting `mmi`: it keeps the trigrams, which no model file holds.
 
-    Its work and memory grow with the third power of the labels.
+    Its work grows with the third power of the labels, and its memory with the second: for 35 of
+    them 10 kB a frame of the batch.
     """
 
     trigrams: Tensor | None
@@ -47,15 +48,16 @@ class MMILoss(nn.Module):
         self.register_buffer("trigrams", None, persistent=False)
 
     def expect(self, texts: Iterable[Sequence[int]]) -> None:
-        """Count the labels of `texts`, which are those of an epoch.
+        """Count the labels of an epoch's texts; anew where it is called again.
 
         Raises:
             RecipeError: there are too many labels.
         """
         if self.size > MOST_LABELS:
             raise RecipeError(
-                f"model.mmi is for {MOST_LABELS} labels at most, and there are {self.size}",
-                hint="take characters as units, or model.mmi out",
+                f"model.mmi is for {MOST_LABELS} labels at most, the blank among them, and there "
+                f"are {self.size}",
+                hint="take model.mmi out, or units and an alphabet with fewer labels",
             )
         self.trigrams = label_trigrams(texts, self.size)
 
@@ -140,7 +142,7 @@ class _LogOfAll(torch.autograd.Function):
 
     `ended[p, q, b]` is the probability of all paths of row b whose last two labels are p and q and
     that are in a blank (or nowhere yet, where both are 0); `within[p, q, b]` of those that are in
-    q. Every few frames both are divided by their sum, whose logarithms are added up.
+    q. At each frame both are divided by their sum, whose logarithms are added up.
     """
 
     @staticmethod
@@ -155,25 +157,29 @@ class _LogOfAll(torch.autograd.Function):
         paths = probs.new_zeros(frames + 1, 2, size, size, rows)
         ended, within = paths[0]
         ended[0, 0] = 1
-        logs = probs.new_zeros(frames + 1, rows)
+        scales = probs.new_ones(frames + 1, rows)
         for frame, each in enumerate(probs, 1):
             now_ended, now_within = paths[frame]
             torch.bmm(followed, ended.transpose(0, 1), out=now_within)
             now_within.baddbmm_(parted, within.transpose(0, 1)).add_(within).mul_(each)
             torch.add(ended, within, out=now_ended).mul_(each[0])
-            if frame % _SCALED == 0:
-                scale = paths[frame].sum((0, 1, 2)).clamp_(min=_LEAST)
-                paths[frame] /= scale
-                logs[frame] = scale.log()
+            torch.sum(paths[frame], (0, 1, 2), out=scales[frame]).clamp_(min=_LEAST)
+            paths[frame] /= scales[frame]
             ended, within = now_ended, now_within
         row = torch.arange(rows, device=lengths.device)
         last = paths[lengths, :, :, :, row].sum(1)  # (B, V, V)
         total = (last * trigrams[:, :, 0]).sum((1, 2)).clamp(min=_LEAST)
         ctx.save_for_backward(probs, lengths, follow, other, trigrams, paths)
-        return logs.cumsum(0)[lengths, row] + total.log()
+        return scales.log().cumsum(0)[lengths, row] + total.log()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        with torch.autocast(grad.device.type, enabled=False):
+            return _LogOfAll._backward(ctx, grad), None, None
+
+    @staticmethod
+    def _backward(ctx: Any, grad: Tensor) -> Tensor:  # noqa: ANN401
         probs, lengths, follow, other, trigrams, paths = ctx.saved_tensors
         end, lasts = trigrams[:, :, :1], set(lengths.tolist())
         after = torch.zeros_like(paths[0])  # what follows `ended`, and what follows `within`
@@ -192,10 +198,9 @@ class _LogOfAll(torch.autograd.Function):
                     blank + torch.bmm(other, said).transpose(0, 1).add_(said),
                 ]
             )
-            if frame % _SCALED == 0:
-                after /= after.sum((0, 1, 2)).clamp_(min=_LEAST)
+            after /= after.sum((0, 1, 2)).clamp_(min=_LEAST)
         occupied /= occupied.sum(1, keepdim=True).clamp(min=_LEAST)
-        return occupied.permute(2, 0, 1) * grad[:, None, None], None, None
+        return occupied.permute(2, 0, 1) * grad[:, None, None]
 
 
 def _transitions(trigrams: Tensor) -> tuple[Tensor, Tensor]:

@@ -56,7 +56,8 @@ class BiLSTMConfig(Config):
         ge=0,
         le=1,
         description="share of maximum mutual information in the loss, the rest CTC: the network "
-        "leaves to a language model what that knows better; 0.8 is for decoding with one",
+        "leaves to a language model what that knows better; 0.8 is for decoding with one, and "
+        'with train.best_by = "loss": greedily it gets worse',
     )
 
     @model_validator(mode="after")

@@ -29,7 +29,15 @@ _LEARNING_RATES = (3e-3, 5e-4)
 
 def _model(subject: Subject, seed: int = 0) -> Any:  # noqa: ANN401 - a model, also a module
     torch.manual_seed(seed)
-    return subject.build(num_features=FEATURES, num_labels=LABELS)
+    return _built(subject)
+
+
+def _built(subject: Subject) -> Any:  # noqa: ANN401 - a model
+    """A new model, told what the engine tells it before a training."""
+    model: Any = subject.build(num_features=FEATURES, num_labels=LABELS)
+    if expect := getattr(model, "expect", None):
+        expect([[1, 2, 3], [2, 5], [4], [5, 4, 1]])
+    return model
 
 
 def _unit(model: Any) -> int:  # noqa: ANN401 - a model
@@ -200,8 +208,7 @@ def global_generators_are_not_seeded(subject: Subject) -> str:
     batch = _batch(_model(subject))
 
     def use() -> None:
-        model = subject.build(num_features=FEATURES, num_labels=LABELS)
-        model.train().loss(*batch)
+        _built(subject).train().loss(*batch)
 
     seeds_nothing(use)
     return "they end in different states"

@@ -165,7 +165,7 @@ class Training:
         """Tell a model that asks what will be said: see `AcousticModel.loss`."""
         expect = getattr(self.recogniser.model, "expect", None)
         if expect and isinstance(self.source, Examples):
-            expect(self.source.texts_of_an_epoch(self.settings.same_text))
+            expect(list(self.source.texts_of_an_epoch(self.settings.same_text)))
 
     def begin(self) -> None:
         """What comes before the first step: checks, and the normaliser of features.

@@ -13,12 +13,11 @@ import torch
 from accelerate.state import AcceleratorState
 from rich.console import Console
 
-from speechkit import Augmentation, Config
+from speechkit import Augmentation, Config, MMILoss
 from speechkit.data.batches import make_batch
 from speechkit.data.store import Meta, Store
 from speechkit.discovery import load_plugins
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
-from speechkit.mmi import label_trigrams, mmi_loss
 from speechkit.pipeline import Pipeline
 from speechkit.recipe import read_recipe
 from speechkit.recogniser import Blueprint, Recogniser, load_recogniser, load_weights
@@ -176,11 +175,12 @@ def test_mmi_is_what_it_is_on_the_cpu():
     torch.manual_seed(0)
     scores, frames = torch.randn(3, 40, 5).log_softmax(-1), torch.tensor([40, 31, 12])
     labels, counts = torch.tensor([[1, 2, 2], [3, 4, 0], [2, 0, 0]]), torch.tensor([3, 2, 1])
-    table = label_trigrams([[1, 2, 2], [3, 4], [2, 1]], 5)
+    criterion = MMILoss(5)
+    criterion.expect([[1, 2, 2], [3, 4], [2, 1]])
     losses, gradients = [], []
     for device in (CPU, GPU):
         given = scores.to(device).detach().requires_grad_()
-        loss = mmi_loss(given, *(each.to(device) for each in (frames, labels, counts, table)))
+        loss = criterion(given, *(each.to(device) for each in (frames, labels, counts)))
         loss.sum().backward()
         losses.append(loss.detach().cpu())
         gradients.append(given.grad.cpu())
