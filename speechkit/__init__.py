@@ -38,7 +38,8 @@ from speechkit.interfaces import (
 )
 
 if TYPE_CHECKING:
-    from speechkit.ctc import CTCModel, consistency_loss, ctc_loss, length_mask
+    from speechkit.ctc import consistency_loss, ctc_loss, length_mask
+    from speechkit.ctc_model import CTCConfig, CTCModel
     from speechkit.dropout import Dropout
     from speechkit.mmi import MMILoss
     from speechkit.recurrent import BidirectionalLSTM
@@ -51,6 +52,7 @@ __all__ = [
     "Archive",
     "Augmentation",
     "BidirectionalLSTM",
+    "CTCConfig",
     "CTCModel",
     "Component",
     "Config",
@@ -92,7 +94,8 @@ __all__ = [
 
 _NEED_TORCH = {
     "BidirectionalLSTM": "speechkit.recurrent",
-    "CTCModel": "speechkit.ctc",
+    "CTCConfig": "speechkit.ctc_model",
+    "CTCModel": "speechkit.ctc_model",
     "Dropout": "speechkit.dropout",
     "MMILoss": "speechkit.mmi",
     "consistency_loss": "speechkit.ctc",

@@ -1,10 +1,10 @@
-"""Connectionist temporal classification: the loss, and the base most acoustic models share.
+"""Connectionist temporal classification: the loss, and how far apart two views of a row are.
 
 Graves et al., "Connectionist temporal classification", ICML 2006.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from speechkit.errors import RunError
@@ -67,20 +67,3 @@ def consistency_loss(log_probs: Tensor, lengths: Tensor, labels: Tensor) -> Tens
     apart = functional.kl_div(log_probs, others, log_target=True, reduction="none").sum(-1)
     within = length_mask(lengths, log_probs.shape[1])
     return apart.masked_fill(~within, 0.0).sum(-1)
-
-
-class CTCModel(nn.Module):
-    """An acoustic model trained with CTC; a subclass gives `subsampling` and `forward`."""
-
-    subsampling = 1
-
-    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, D) features, (B,) frames -> (B, T', V) log probabilities, (B,) frames."""
-        raise NotImplementedError
-
-    def loss(
-        self, features: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor
-    ) -> dict[str, Tensor]:
-        """CTC with true lengths: `{"loss": (B,)}`."""
-        log_probs, frames = self(features, lengths)
-        return {"loss": ctc_loss(log_probs, frames, labels, label_lengths)}

@@ -34,7 +34,7 @@ _LEAST = 1e-30  # a sum of probabilities that is divided by
 
 
 class MMILoss(nn.Module):
-    """The loss of models with a setting `mmi`: it keeps the trigrams, which no model file holds.
+    """`mmi_loss` with the trigrams, which no model file holds.
 
     Its work grows with the third power of the labels, and its memory with the second: for 35 of
     them 10 kB a frame of the batch.

@@ -7,25 +7,14 @@ approach", IEEE/ACM TASLP 24(7), 2016: what they cannot hear whole they cannot l
 Axes: B utterances, T frames, D features, C channels, V labels, W frames of a window.
 """
 
-from collections.abc import Iterable, Sequence
-
 import torch
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from speechkit import (
-    BidirectionalLSTM,
-    Config,
-    CTCModel,
-    Field,
-    MMILoss,
-    consistency_loss,
-    ctc_loss,
-    length_mask,
-)
+from speechkit import BidirectionalLSTM, CTCConfig, CTCModel, Field, length_mask
 
 
-class BiLSTMConfig(Config):
+class BiLSTMConfig(CTCConfig):
     """The defaults are the published sizes."""
 
     units: int = Field(128, gt=0, description="of each direction of each layer")
@@ -44,21 +33,6 @@ class BiLSTMConfig(Config):
     context: int = Field(
         0, ge=0, description="frames, after stacking, heard before and after each window"
     )
-    consistency: float = Field(
-        0.0,
-        ge=0,
-        description="weight of how far two views of an utterance are apart, 0.2 in the paper: for "
-        "`spec_augment` with `views = 2`; an epoch takes twice as long",
-    )
-
-    mmi: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="share of maximum mutual information in the loss, the rest CTC: the network "
-        "leaves to a language model what that knows better; 0.8 is for decoding with one, and "
-        'with train.best_by = "loss": greedily it gets worse',
-    )
 
     @model_validator(mode="after")
     def _context_is_of_windows(self) -> "BiLSTMConfig":
@@ -71,19 +45,13 @@ class BiLSTM(CTCModel):
     """Features, stacked, through bidirectional LSTMs to labels."""
 
     def __init__(self, config: BiLSTMConfig, *, num_features: int, num_labels: int) -> None:
-        super().__init__()
+        super().__init__(config, num_labels=num_labels)
         self.config = config
         self.subsampling = config.stack
         self.lstm = BidirectionalLSTM(
             num_features * config.stack, config.units, layers=config.layers, dropout=config.dropout
         )
         self.head = nn.Linear(2 * config.units, num_labels)
-        self.mmi = MMILoss(num_labels) if config.mmi else None
-
-    def expect(self, texts: Iterable[Sequence[int]]) -> None:
-        """Be told the labels of an epoch's texts, which MMI has to know."""
-        if self.mmi:
-            self.mmi.expect(texts)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, D), (B,) -> (B, ceil(T / stack), V), (B,)."""
@@ -133,23 +101,3 @@ class BiLSTM(CTCModel):
         hidden[used] = labelled
         whole: Tensor = hidden.flatten(1, 2)[:, early : early + frames]
         return whole
-
-    def loss(
-        self, features: Tensor, lengths: Tensor, labels: Tensor, label_lengths: Tensor
-    ) -> dict[str, Tensor]:
-        """CTC with true lengths and, with their weights, MMI and consistency: (B,) each.
-
-        Raises:
-            RunError: consistency is asked for, and the rows are not two views of each utterance;
-                MMI is asked for, and `expect` was not called.
-        """
-        log_probs, frames = self(features, lengths)
-        ctc = ctc_loss(log_probs, frames, labels, label_lengths)
-        loss, parts = ctc, dict[str, Tensor]()
-        if self.mmi:
-            parts["mmi"] = self.mmi(log_probs, frames, labels, label_lengths)
-            loss = (1 - self.config.mmi) * ctc + self.config.mmi * parts["mmi"]
-        if self.config.consistency and self.training:
-            parts["consistency"] = consistency_loss(log_probs, frames, labels)
-            loss = loss + self.config.consistency * parts["consistency"]
-        return {"loss": loss, "ctc": ctc, **parts} if parts else {"loss": loss}

@@ -13,7 +13,6 @@ Axes: B utterances, T frames, D features, C channels, H heads, K features a head
 """
 
 import math
-from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Literal
 
@@ -22,19 +21,10 @@ from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechkit import (
-    Config,
-    CTCModel,
-    Dropout,
-    Field,
-    MMILoss,
-    consistency_loss,
-    ctc_loss,
-    length_mask,
-)
+from speechkit import CTCConfig, CTCModel, Dropout, Field, length_mask
 
 
-class N2Config(Config):
+class N2Config(CTCConfig):
     """Sizes: the defaults make about 5 M parameters for 80 features and 29 labels."""
 
     dim: int = Field(192, gt=0, description="channels of the encoder")
@@ -67,21 +57,6 @@ class N2Config(Config):
     )
     intermediate_weight: float = Field(
         0.3, ge=0, lt=1, description="of the intermediate losses' mean in the whole loss"
-    )
-    consistency: float = Field(
-        0.0,
-        ge=0,
-        description="weight of how far two views of an utterance are apart, 0.2 in the paper: for "
-        "`spec_augment` with `views = 2`; an epoch takes twice as long",
-    )
-
-    mmi: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="share of maximum mutual information in the loss, the rest CTC: the network "
-        "leaves to a language model what that knows better; 0.8 is for decoding with one, and "
-        'with train.best_by = "loss": greedily it gets worse',
     )
 
     @model_validator(mode="after")
@@ -123,7 +98,7 @@ class N2(CTCModel):
     """The whole network: (B, T, D) features to (B, ceil(T / subsampling), V) log probabilities."""
 
     def __init__(self, config: N2Config, *, num_features: int, num_labels: int) -> None:
-        super().__init__()
+        super().__init__(config, num_labels=num_labels)
         self.config = config
         self.subsampling = config.subsampling
         self.subsample = Subsampling(
@@ -134,7 +109,6 @@ class N2(CTCModel):
         self.halving = Halving(config.dim) if config.halved else None
         self.norm = nn.LayerNorm(config.dim)
         self.head = nn.Linear(config.dim, num_labels)
-        self.mmi = MMILoss(num_labels) if config.mmi else None
         self._begin()
 
     @torch.no_grad()
@@ -156,11 +130,6 @@ class N2(CTCModel):
             last = each.down if isinstance(each, FeedForward) else each.out
             last.weight.mul_(len(added) ** -0.5)
 
-    def expect(self, texts: Iterable[Sequence[int]]) -> None:
-        """Be told the labels of an epoch's texts, which MMI has to know."""
-        if self.mmi:
-            self.mmi.expect(texts)
-
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, D), (B,) -> (B, ceil(T / subsampling), V), (B,)."""
         outputs, frames = self.encode(features, lengths, after=(self.config.layers,))
@@ -179,20 +148,11 @@ class N2(CTCModel):
         """
         after = (*self.config.intermediate, self.config.layers)
         outputs, frames = self.encode(features, lengths, after=after)
-        log_probs = [self.log_probs(each) for each in outputs]
-        *middle, ctc = [ctc_loss(each, frames, labels, label_lengths) for each in log_probs]
-        loss, parts = ctc, dict[str, Tensor]()
-        if self.mmi:
-            parts["mmi"] = self.mmi(log_probs[-1], frames, labels, label_lengths)
-            loss = (1 - self.config.mmi) * ctc + self.config.mmi * parts["mmi"]
-        if middle:
-            parts["middle"] = torch.stack(middle).mean(0)
-            weight = self.config.intermediate_weight
-            loss = (1 - weight) * loss + weight * parts["middle"]
-        if self.config.consistency and self.training:
-            parts["consistency"] = consistency_loss(log_probs[-1], frames, labels)
-            loss = loss + self.config.consistency * parts["consistency"]
-        return {"loss": loss, "ctc": ctc, **parts} if parts else {"loss": loss}
+        *middle, last = [self.log_probs(each) for each in outputs]
+        weight = self.config.intermediate_weight
+        return self.criterion(
+            last, frames, labels, label_lengths, middle=middle, middle_weight=weight
+        )
 
     def encode(
         self, features: Tensor, lengths: Tensor, *, after: tuple[int, ...]

@@ -8,6 +8,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from speechkit.ctc import ctc_loss, length_mask
+from speechkit.ctc_model import CTCConfig, CTCModel
 from speechkit.testing import imports, rows
 from speechkit.testing.checks import Checks, Unmet
 from speechkit.testing.devices import stays_on_device
@@ -69,6 +70,12 @@ def is_a_model(subject: Subject) -> str:
         raise Unmet(f"its `subsampling` is {step!r}, not a whole number from 1 on")
     if not callable(getattr(model, "loss", None)):
         raise Unmet("it has no method `loss`")
+    config = subject.config
+    if isinstance(model, CTCModel) and isinstance(config, CTCConfig) and model.objective != config:
+        raise Unmet(
+            "its settings `consistency` and `mmi` change nothing: CTCModel has to be told, "
+            "super().__init__(config, num_labels=num_labels)"
+        )
     features, lengths = rows.padded(_rows(model.eval()))
     given = model(features, lengths)
     if not isinstance(given, tuple) or len(given) != 2:

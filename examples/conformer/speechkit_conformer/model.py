@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchaudio.models import Conformer
 
-from speechkit import Config, CTCModel, Field, length_mask
+from speechkit import CTCConfig, CTCModel, Field, length_mask
 from speechkit_conformer.masking import Mask, masked
 
 
-class ConformerConfig(Config):
+class ConformerConfig(CTCConfig):
     """Settings of `conformer`; by default as large as the paper's small one: 8 M parameters."""
 
     size: int = Field(144, gt=0, description="of a frame between layers")
@@ -53,12 +53,12 @@ class Subsampling(nn.Module):
 
 
 class ConformerCTC(CTCModel):
-    """torchaudio's `Conformer` over subsampled frames. `CTCModel` adds the loss."""
+    """torchaudio's `Conformer` over subsampled frames. `CTCModel` adds the losses."""
 
     subsampling = 4
 
     def __init__(self, config: ConformerConfig, *, num_features: int, num_labels: int) -> None:
-        super().__init__()
+        super().__init__(config, num_labels=num_labels)
         self._mask = Mask()
         self.subsample = Subsampling(num_features, config.channels, config.size)
         encoder = Conformer(

@@ -11,7 +11,7 @@ import torch
 from rapidfuzz.distance import Levenshtein
 from torch import nn
 
-from speechkit import Config, Hypothesis, Vocabulary, Word, ctc_loss, length_mask
+from speechkit import Config, CTCConfig, Hypothesis, Vocabulary, Word, ctc_loss, length_mask
 
 from . import right
 
@@ -42,6 +42,15 @@ class SetsAFlagForAll(right.Net):
     def finished(self, scores):
         torch.set_float32_matmul_precision("medium")
         return super().finished(scores)
+
+
+class Unused(CTCConfig):
+    pass
+
+
+@found_by("is_a_model", "model", Unused)
+class KeepsItsSettingsToItself(right.Net):
+    pass
 
 
 @found_by("probabilities_sum_to_one", "model")
