@@ -56,7 +56,15 @@ def _batch(model: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # noqa: ANN401
     """Features, lengths, labels, label lengths."""
     features, lengths = rows.padded(_rows(model))
     labels = torch.tensor([[1, 2, 3], [2, 5, 0], [4, 0, 0], [5, 4, 1]])
-    return features, lengths, labels, torch.tensor([3, 2, 1, 3])
+    return _views(model, features, lengths, labels, torch.tensor([3, 2, 1, 3]))
+
+
+def _views(model: Any, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # noqa: ANN401
+    """The batch: for a model that compares two views of each utterance, twice."""
+    if isinstance(model, CTCModel) and model.objective.consistency:
+        batch = tuple(torch.cat([each, each]) for each in batch)
+    features, lengths, labels, label_lengths = batch
+    return features, lengths, labels, label_lengths
 
 
 @CHECKS.add("a settings' class or a constructor with other arguments, or a missing attribute")
@@ -369,7 +377,7 @@ def _lesson(model: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # noqa: ANN40
         for row, count in zip(labels, label_lengths.tolist(), strict=True)
     ]
     features, lengths = rows.padded([each + 0.1 * torch.randn_like(each) for each in spoken])
-    return features, lengths, labels, label_lengths
+    return _views(model, features, lengths, labels, label_lengths)
 
 
 @CHECKS.add(

@@ -22,7 +22,7 @@ CASES = {
         N2,
         N2 | {"attention": False, "halved": [2, 2], "layers": 3, "intermediate": [1]},
         N2 | {"subsampling": 2},
-        N2 | {"mmi": 0.5},
+        N2 | {"mmi": 0.5, "consistency": 0.2},
     ],
     "model:n2_blstm": [{"units": 16, "layers": 2, "channels": [2, 2, 4], "dropout": 0.1}],
     "model:bilstm": [
