@@ -199,8 +199,7 @@ class Training:
 
     def _epoch(self, metrics: Metrics) -> None:
         epoch = self.position.epoch
-        began, waited, padding, seconds, made = time.monotonic(), 0.0, 0.0, 0.0, 0
-        saved = began
+        saved = time.monotonic()
         steps = self._arriving(epoch)
         with self.reporter.progress(f"epoch {epoch + 1}/{ceil(self.epochs)}") as advance:
             while True:
@@ -208,18 +207,16 @@ class Training:
                 step = next(steps, None)
                 if step is None:
                     break
-                waited += time.monotonic() - asked
-                padding += sum(batch.padding for batch in step.batches)
-                made += len(step.batches)
-                seconds += step.seconds
+                waited = time.monotonic() - asked
                 learnt = self._step(
                     [batch.to(self.device) for batch in step.batches],
                     step.pass_,
                     (epoch + step.begins) / self.epochs,
                     metrics,
                 )
-                self._note_time(time.monotonic() - asked, step.padded)
-                self.position = replace(self.position, batch=step.after)
+                took = time.monotonic() - asked
+                self._note_time(took, step.padded)
+                self.position = self._after(step, took, waited)
                 if learnt:
                     self.tracking.tell("speechkit_on_step_end", step=learnt)
                 advance(step.number + 1, step.total, _shown(learnt))
@@ -232,8 +229,10 @@ class Training:
                 if due and step.number + 1 < step.total:  # after the last one there is more to do
                     self._save()
                     saved = time.monotonic()
-        took = time.monotonic() - began
-        padding /= max(1, made)
+        done = self.position
+        padding = done.padding_sum / max(1, done.batch)
+        took = max(done.seconds, 1e-9)  # 0 where a checkpoint that notes none was the last step's
+        speed, waiting = done.speech_seconds / took, done.waiting / took
         loss = self.position.loss_sum / max(1, self.position.label_sum)
         line = f"epoch {epoch + 1:3}  loss {loss:.3f}"
         last = epoch + 1 >= self.epochs
@@ -242,22 +241,17 @@ class Training:
             rates = self._validate(self.validation, metrics)
             line += "  validation: loss {loss:.3f} CER {cer:.3f} WER {wer:.3f}".format(**rates)
         line += (
-            f"  {seconds / took:.0f} s of speech a second, {padding:.1%} padding, "
-            f"{waited / took:.1%} waiting for data"
+            f"  {speed:.0f} s of speech a second, {padding:.1%} padding, "
+            f"{waiting:.1%} waiting for data"
         )
         self.reporter.say(line)
         metrics.log("epoch", self.position.step, {"epoch": epoch + 1, "loss": loss})
         metrics.log(
             "efficiency",
             self.position.step,
-            {
-                "speed": seconds / took,
-                "padding": padding,
-                "waiting": waited / took,
-                "seconds": took,
-            },
+            {"speed": speed, "padding": padding, "waiting": waiting, "seconds": done.seconds},
         )
-        self.position = replace(self.position, epoch=epoch + 1, batch=0, loss_sum=0.0, label_sum=0)
+        self.position = self.position.next_epoch()
         if isinstance(self.source, Streamed):
             self.source.end_epoch()
         self._save()
@@ -269,12 +263,24 @@ class Training:
             learning_rate=self._rate(min(1.0, (epoch + 1) / self.epochs)),
             validation=MappingProxyType(rates),
             is_best=self.position.best != best,
-            speech_seconds=seconds,
-            seconds=took,
+            speech_seconds=done.speech_seconds,
+            seconds=done.seconds,
             padding=padding,
-            waiting=waited / took,
+            waiting=waiting,
         )
         self.tracking.tell("speechkit_on_epoch_end", epoch=ended)
+
+    def _after(self, step: Step, took: float, waited: float) -> Position:
+        """Where training is when a step is done, which took so many seconds."""
+        at = self.position
+        return replace(
+            at,
+            batch=step.after,
+            seconds=at.seconds + took,
+            waiting=at.waiting + waited,
+            speech_seconds=at.speech_seconds + step.seconds,
+            padding_sum=at.padding_sum + sum(batch.padding for batch in step.batches),
+        )
 
     def _arriving(self, epoch: int) -> Iterator[Step]:
         """The steps of an epoch that are left."""

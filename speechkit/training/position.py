@@ -17,6 +17,21 @@ class Position:
     best: tuple[float, float] | None = None  # what the best validation had of `train.best_by`
     validations_since_best: int = 0
     bad_batches: int = 0  # in a row
+    # Of this epoch so far, in all its processes' lives taken together:
+    seconds: float = 0.0  # that its steps took
+    waiting: float = 0.0  # of these, for data
+    speech_seconds: float = 0.0
+    padding_sum: float = 0.0  # shares of batches
+
+    def next_epoch(self) -> Self:
+        """At the beginning of the next epoch: sums of this one begin anew."""
+        return type(self)(
+            epoch=self.epoch + 1,
+            step=self.step,
+            best=self.best,
+            validations_since_best=self.validations_since_best,
+            bad_batches=self.bad_batches,
+        )
 
     def stored(self) -> dict[str, Any]:
         """As JSON takes it."""

@@ -418,6 +418,15 @@ def same_ends(house: Path, *runs: str) -> None:
     assert [each for each in first if each["kind"] != "efficiency"] == [
         each for each in second if each["kind"] != "efficiency"
     ]
+    of_epochs = [  # of whole epochs, though one was begun by another process
+        [
+            (each["speed"] * each["seconds"], each["padding"])
+            for each in run
+            if each["kind"] == "efficiency"
+        ]
+        for run in (first, second)
+    ]
+    assert np.allclose(*of_epochs)
     first, second = (
         [
             {key: row[key] for key in ("test", "decoder", "wer", "cer", "words")}
