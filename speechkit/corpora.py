@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
+from speechkit.data.joined import Joined
 from speechkit.data.store import Store, fingerprint_of, gives_features, prepare
 from speechkit.errors import DataError
 from speechkit.interfaces import FeatureExtractor, Speech
-from speechkit.recipe import Choice, Recipe
+from speechkit.recipe import Choice, Corpus, Recipe
 from speechkit.reporter import Reporter
 
 TRAIN, VALIDATION = "train", "validation"  # how these parts are called among the tests
@@ -30,13 +31,13 @@ class Corpora:
         return built
 
     @property
-    def tests(self) -> Mapping[str, Choice]:
+    def tests(self) -> Mapping[str, Corpus]:
         """What is scored: the validation part, if there is one, and the tests."""
         validation = self.recipe.validation_corpus
         return {**({VALIDATION: validation} if validation else {}), **self.recipe.test_corpora}
 
     @property
-    def parts(self) -> Mapping[str, Choice]:
+    def parts(self) -> Mapping[str, Corpus]:
         """All of them."""
         train = self.recipe.train_corpus
         return {**({TRAIN: train} if train else {}), **self.tests}
@@ -47,7 +48,7 @@ class Corpora:
         return self.recipe.train.streaming and self.recipe.train_corpus is not None
 
     @property
-    def prepared(self) -> Mapping[str, Choice]:
+    def prepared(self) -> Mapping[str, Corpus]:
         """The parts that are decoded before they are used: all, but a part that is streamed."""
         return {
             name: each for name, each in self.parts.items() if not (name == TRAIN and self.streams)
@@ -60,7 +61,7 @@ class Corpora:
         Raises:
             DataError: one cannot be read; or it should be a stream, and is none.
         """
-        speech = {name: choice.build() for name, choice in self.parts.items()}
+        speech = {name: _opened(name, corpus) for name, corpus in self.parts.items()}
         if self.streams:
             self._check_stream(speech[TRAIN])
         return speech
@@ -75,6 +76,11 @@ class Corpora:
 
     def _check_stream(self, train: Speech) -> None:
         use = self.parts[TRAIN].use
+        if isinstance(train, Joined):
+            raise DataError(
+                f"train.streaming = true, and corpus train is several ({use})",
+                hint="a stream is of one corpus: leave the others out, or take train.streaming out",
+            )
         if not isinstance(getattr(train, "num_shards", None), int):
             raise DataError(
                 f"train.streaming = true, and corpus train ({use}) gives a table, not a stream",
@@ -99,10 +105,10 @@ class Corpora:
             DataError: it cannot be read, or its ready features are not those the recipe makes.
         """
         if name not in self._stores:
-            self._stores[name] = self._opened(name)
+            self._stores[name] = self._prepare(name)
         return self._stores[name]
 
-    def _opened(self, name: str) -> Store:
+    def _prepare(self, name: str) -> Store:
         with self.reporter.progress(f"reading {name}") as advance:
             store = prepare(
                 self.speech[name],
@@ -117,6 +123,15 @@ class Corpora:
             self.reporter.warn(f"{name}: left out: {why}")
         _check_features(name, store, self.extractor, self.recipe.features.use)
         return store
+
+
+def _opened(name: str, corpus: Corpus) -> Speech:
+    """The rows of a part."""
+    if isinstance(corpus, Choice):
+        return cast("Speech", corpus.build())
+    parts = {each: choice.build() for each, choice in corpus.parts.items()}
+    described = {each: choice.described() for each, choice in corpus.parts.items()}
+    return cast("Speech", Joined(parts, described, name=name))
 
 
 def frame_shift_seconds(recipe: Recipe, extractor: FeatureExtractor, labels: int) -> float:

@@ -36,7 +36,8 @@ def show(audit: Audit, recipe: Recipe, console: Console) -> None:
 
 def _looked_at(audit: Audit) -> Iterator[Text]:
     for name, part in audit.parts.items():
-        speakers = f"{part.speakers:,} speakers" if part.speakers else "speakers not named"
+        several = "s" * (part.speakers > 1)
+        speakers = f"{part.speakers:,} speaker{several}" if part.speakers else "speakers not named"
         numbers = f"{part.utterances:,} utterances, {part.seconds / 3600:.2f} h, {speakers}"
         yield Text.assemble(f"{name}  ", (numbers, "dim"))
     for file in audit.lm_text:

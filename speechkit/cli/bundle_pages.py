@@ -1,6 +1,6 @@
 """What `speechkit verify` says: of what the bundle is, its numbers, and whether they hold."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from speechkit.bundle import Contents, Rescored, Verified
@@ -79,12 +79,18 @@ def _speech(contents: Contents) -> Iterator[list[str]]:
         seconds, speakers = _number(_at(part, "seconds")), _at(part, "speakers")
         yield [
             name,
-            " ".join(_text(_at(corpus, key)) for key in ("use", "path")).strip(),
+            " + ".join(_corpora(_table(corpus))),
             _text(mark),
             _text(_at(part, "utterances")),
             "" if seconds is None else f"{seconds / 3600:.2f}",
             "not named" if speakers == 0 else _text(speakers),
         ]
+
+
+def _corpora(table: Mapping[str, Any]) -> Iterator[str]:
+    """What each corpus of a part is: one, or several in tables of their own."""
+    for each in [table] if "use" in table else table.values():
+        yield " ".join(_text(_at(each, key)) for key in ("use", "path")).strip()
 
 
 def _decoders(contents: Contents) -> Iterator[list[str]]:

@@ -29,10 +29,10 @@ def check(
 ) -> None:
     """Check RECIPE and its profiles without reading any data; tell all that is wrong."""
     read = _read(context, recipe, profile, set_)
-    trained = [each for each in (read.train_corpus, read.validation_corpus) if each]
+    corpora = [each for each in read.choices if each.kind == "corpus"]
     decoders = {each.use for each in (read.decoder, *read.decoders.values())}
     parts = [
-        _count(len(trained) + len(read.test_corpora), "corpus", "corpora"),
+        _count(len(corpora), "corpus", "corpora"),
         f"features {read.features.use}",
         _count(len(read.augment), "augmentation"),
         f"model {read.model.use}",

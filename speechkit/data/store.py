@@ -220,8 +220,15 @@ def _write(
             values, sound = result
             sounds.append(sound)
             if ready:
-                dim, shift = values.shape[1], float(row.get("frame_shift_seconds") or 0.01)
-                dtype = str(values.dtype)
+                every = float(row.get("frame_shift_seconds") or 0.01)
+                found = values.shape[1], every, str(values.dtype)
+                if rows["id"] and found != (dim, shift, dtype):
+                    raise DataError(
+                        f"corpus {name}: {row['id']} has {found[0]} features every {found[1]:g} s "
+                        f"in {found[2]}, those before it {dim} every {shift:g} s in {dtype}",
+                        hint="the features of a corpus have to be made alike",
+                    )
+                dim, shift, dtype = found
             file.write(values.tobytes())
             rows["id"].append(str(row["id"]))
             rows["text"].append("" if row["text"] is None else str(row["text"]))

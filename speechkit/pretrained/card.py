@@ -92,6 +92,6 @@ def _limits(facts: Facts) -> Iterator[str]:
     few = [each for each in facts.best() if 0 < each.speakers < 10]
     for each in few:
         yield (
-            f"The test {each.test} has {each.speakers} speakers: it says little about others, "
-            "whatever its interval."
+            f"The test {each.test} has {each.speakers} speaker{'s' * (each.speakers > 1)}: it "
+            "says little about others, whatever its interval."
         )

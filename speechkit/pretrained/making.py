@@ -281,6 +281,8 @@ def _started_from(given: str | None, plugins: Plugins) -> dict[str, str]:
 
 def _corpus(described: Mapping[str, Any]) -> str:
     """What a corpus is, without the folders of this machine: `files mini/train.parquet`."""
+    if "parts" in described:
+        return " + ".join(_corpus(each) for each in described["parts"].values())
     path = described.get("path", "")
     paths = path if isinstance(path, list) else [path]
     ends = ["/".join(Path(str(each)).parts[-2:]) for each in paths if each]

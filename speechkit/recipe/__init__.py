@@ -7,12 +7,13 @@ component's in its `Config`.
 A profile, and then `--set`, is laid over the recipe's tables: tables are merged key by key, and all
 else is replaced. A table that names its component with `use` replaces what stood there, but for the
 engine's own keys (`[features] normalization`, `[model] start_from`, `[lm] text` and `train_text`).
+Several corpora in place of one, [corpus.train.NAME] in place of [corpus.train], do so, too.
 A profile with `inherits = "NAME"` is laid over the profile of that name, which may inherit, too.
 In [decoder], `use` picks one of the decoders and leaves the settings of all of them in place; a
 setting beside `use` is one of the decoder used in that layer.
 """
 
 from speechkit.recipe.read import find_recipe, read_recipe
-from speechkit.recipe.record import Choice, Recipe
+from speechkit.recipe.record import Choice, Corpus, Recipe
 
-__all__ = ["Choice", "Recipe", "find_recipe", "read_recipe"]
+__all__ = ["Choice", "Corpus", "Recipe", "find_recipe", "read_recipe"]

@@ -20,7 +20,7 @@ from speechkit.recipe.problems import (
     strangers,
     validated,
 )
-from speechkit.recipe.record import Choice, Recipe
+from speechkit.recipe.record import Choice, Corpus, Recipe, Several
 from speechkit.settings import (
     STANDARD,
     DataSettings,
@@ -61,7 +61,7 @@ KINDS_OF_TABLES = {
 DEFAULT_UNITS = "characters"
 DEFAULT_DECODER = "greedy"
 
-_TEST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_CORPUS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def engine_keys(path: KeyPath) -> frozenset[str] | None:
@@ -70,7 +70,7 @@ def engine_keys(path: KeyPath) -> frozenset[str] | None:
         case ("features" | "units" | "model" | "lm" as table,):
             settings = ENGINE_SETTINGS.get(KINDS_OF_TABLES[table])
             return frozenset(settings.model_fields) if settings else frozenset()
-        case ("corpus", "train" | "validation") | ("corpus", "test", _) | ("augment", int()):
+        case ("corpus", "train" | "validation") | ("corpus", _, _) | ("augment", int()):
             return frozenset()
     return None
 
@@ -255,34 +255,51 @@ class Checking:
         )
         return (ScoreSettings(protocol=named.value) if chosen else None), chosen
 
-    def _corpora(self, root: Node) -> tuple[Choice | None, Choice | None, dict[str, Choice]]:
+    def _corpora(self, root: Node) -> tuple[Corpus | None, Corpus | None, dict[str, Choice]]:
         corpus = self._given("corpus", root, is_required=False)
         if corpus is None:
             return None, None, {}
         for problem in strangers(corpus, ("corpus",), CORPORA):
             self.tell(problem)
         train, validation = (
-            self._choice("corpus", corpus.table[name], ("corpus", name))
-            if name in corpus.table
-            else None
+            self._corpus(corpus.table[name], ("corpus", name)) if name in corpus.table else None
             for name in ("train", "validation")
         )
         tests: dict[str, Choice] = {}
         node = corpus.table.get("test")
         if node and self._table(node, ("corpus", "test"), hint="write [corpus.test.NAME]"):
-            for name, each in node.table.items():
-                path = ("corpus", "test", name)
-                if not _TEST_NAME.fullmatch(name):
-                    message = f"a test's name is letters, digits, `_`, `.` and `-`, not `{name}`"
-                    self.tell(Problem(each.place, message))
-                if name in {"train", "validation"}:
-                    message = f"a test cannot be called `{name}`, as another part of a recipe is"
-                    self.tell(Problem(each.place, message, "give it a name of its own"))
-                if self._table(each, path, hint="every test has a name: [corpus.test.NAME]") and (
-                    choice := self._choice("corpus", each, path)
-                ):
-                    tests[name] = choice
+            for name in {"train", "validation"} & node.table.keys():
+                message = f"a test cannot be called `{name}`, as another part of a recipe is"
+                self.tell(Problem(node.table[name].place, message, "give it a name of its own"))
+            tests = self._named_corpora(node, ("corpus", "test"), what="test")
         return train, validation, tests
+
+    def _corpus(self, node: Node, path: KeyPath) -> Corpus | None:
+        """One corpus, or several in tables of their own: [corpus.train.NAME]."""
+        tables = [name for name, each in node.table.items() if isinstance(each.value, dict)]
+        if tables and len(tables) == len(node.table):
+            parts = self._named_corpora(node, path, what="corpus")
+            return Several(parts) if len(parts) == len(tables) else None
+        if others := [name for name in tables if "use" in node.table[name].table]:
+            message = f"[{dotted(path)}] is a corpus itself, and `{others[0]}` in it another"
+            hint = f"give each a name: [{dotted(path)}.NAME]"
+            self.tell(Problem(node.table[others[0]].place, message, hint))
+            return None
+        return self._choice("corpus", node, path)
+
+    def _named_corpora(self, node: Node, path: KeyPath, *, what: str) -> dict[str, Choice]:
+        """The corpora in tables of their own, by name."""
+        found = {}
+        for name, each in node.table.items():
+            if not _CORPUS_NAME.fullmatch(name):
+                message = f"a {what}'s name is letters, digits, `_`, `.` and `-`, not `{name}`"
+                self.tell(Problem(each.place, message))
+            hint = f"every {what} has a name: [{dotted(path)}.NAME]"
+            if self._table(each, (*path, name), hint=hint) and (
+                choice := self._choice("corpus", each, (*path, name))
+            ):
+                found[name] = choice
+        return found
 
     def _augment(self, root: Node) -> tuple[Choice, ...]:
         node = root.table.get("augment")

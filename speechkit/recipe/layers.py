@@ -113,6 +113,12 @@ def is_date(value: object) -> bool:
     return isinstance(value, datetime.date | datetime.time)
 
 
+def has_several(node: Node) -> bool:
+    """Whether a table holds components in tables of their own, and names none itself."""
+    tables = node.table.values()
+    return bool(tables) and all("use" in each.table for each in tables)
+
+
 def overlay(
     base: Node,
     over: Node,
@@ -122,13 +128,15 @@ def overlay(
     """`over` laid on `base`: tables are merged key by key, anything else is replaced.
 
     engine_keys  for a table that names a component with `use`, the keys that are not the
-                 component's; None for any other. Where `over` gives such a table its `use`, only
-                 these stay of what `base` has there: one component's settings are not another's.
+                 component's; None for any other. Where `over` gives such a table its `use`, or
+                 several components in place of one, only these stay of what `base` has there: one
+                 component's settings are not another's.
     """
     if isinstance(over.value, dict) and isinstance(base.value, dict):
         merged = dict(base.value)
         own = engine_keys(path)
-        replaced = "use" in over.value and own is not None
+        several = "use" in base.value and has_several(over)
+        replaced = ("use" in over.value or several) and own is not None
         if replaced:
             merged = {key: each for key, each in merged.items() if key in (own or ())}
         for key, inner in over.value.items():

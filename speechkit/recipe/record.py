@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from speechkit.component import Component, Config
 from speechkit.data.text import PluginRule
@@ -70,6 +70,32 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Several:
+    """Corpora that are read as one, one after the other; each has a name in the recipe."""
+
+    parts: Mapping[str, Choice]
+
+    @property
+    def use(self) -> str:
+        """How the recipe names them."""
+        return " + ".join(each.use for each in self.parts.values())
+
+    def described(self) -> dict[str, Any]:
+        """What results depend on, as JSON knows it."""
+        return {"parts": {name: each.described() for name, each in self.parts.items()}}
+
+
+Corpus: TypeAlias = Choice | Several
+
+
+def _single(corpus: Corpus | None) -> list[Choice]:
+    """The single ones: of none, one, or several."""
+    if isinstance(corpus, Several):
+        return list(corpus.parts.values())
+    return [corpus] if corpus else []
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A checked recipe: every part chosen, every setting with its value.
 
@@ -85,8 +111,8 @@ class Recipe:
     data: DataSettings
     text: TextSettings
     text_rules: tuple[Choice, ...]
-    train_corpus: Choice | None
-    validation_corpus: Choice | None
+    train_corpus: Corpus | None
+    validation_corpus: Corpus | None
     test_corpora: Mapping[str, Choice]
     features: Choice
     features_settings: FeaturesSettings
@@ -111,8 +137,8 @@ class Recipe:
     def choices(self) -> list[Choice]:
         """The parts that are used, in the order of a run."""
         choices = [
-            self.train_corpus,
-            self.validation_corpus,
+            *_single(self.train_corpus),
+            *_single(self.validation_corpus),
             *self.test_corpora.values(),
             *self.text_rules,
             self.features,
@@ -140,12 +166,14 @@ class Recipe:
     def to_toml(self) -> str:
         """The recipe with every default and absolute paths; it reads back as an equal one."""
         tables = [toml_table("[recipe]", _dumped(self.settings))]
-        if self.train_corpus:
-            tables.append(self.train_corpus._to_toml("[corpus.train]"))
-        if self.validation_corpus:
-            tables.append(self.validation_corpus._to_toml("[corpus.validation]"))
-        for name, corpus in self.test_corpora.items():
-            tables.append(corpus._to_toml(f"[corpus.test.{toml_key(name)}]"))
+        parts = {"train": self.train_corpus, "validation": self.validation_corpus}
+        for part, corpus in parts.items():
+            if isinstance(corpus, Choice):
+                tables.append(corpus._to_toml(f"[corpus.{part}]"))
+        several = {part: each.parts for part, each in parts.items() if isinstance(each, Several)}
+        for part, named in {**several, "test": self.test_corpora}.items():
+            for name, each in named.items():
+                tables.append(each._to_toml(f"[corpus.{part}.{toml_key(name)}]"))
         tables.append(toml_table("[data]", _dumped(self.data)))
         tables.append(toml_table("[tune]", _dumped(self.tune)))
         tables.append(self._text_to_toml())

@@ -105,6 +105,28 @@ def test_a_run_leaves_what_it_promises_and_a_second_call_does_nothing(house):
     assert not changed
 
 
+def test_several_corpora_are_learnt_from_and_validated_on(house):
+    several = RECIPE
+    for part, files in (("train", "train dev"), ("validation", "dev test")):
+        first, second = files.split()
+        several = several.replace(
+            f'[corpus.{part}]\nuse = "files"\npath = "{first}.csv"',
+            f'[corpus.{part}.one]\nuse = "files"\npath = "{first}.csv"\nlimit = 4\n\n'
+            f'[corpus.{part}.two]\nuse = "files"\npath = "{second}.csv"\nlimit = 3',
+        )
+    (house / "tones.toml").write_text(several)
+    said = told(house, "train.epochs=1")
+    assert "on 7 utterances" in said
+    decoded = lines(house / "runs/tones/decoded/greedy/validation.jsonl")
+    ids = ["one/dev-0", "one/dev-1", "one/dev-2", "one/dev-3"]
+    assert [each["id"] for each in decoded] == [*ids, "two/test-0", "two/test-1", "two/test-2"]
+    assert "training n2" not in told(house, "train.epochs=1")
+    with pytest.raises(RunError, match="data"):  # other data, and a training that is finished
+        pipeline(house, "train.epochs=1", "corpus.train.two.limit=2").run()
+    with pytest.raises(DataError, match=r"corpus train is several \(files \+ files\)"):
+        pipeline(house, "train.streaming=true", run="streamed").run()
+
+
 def told(house: Path, *overrides: str, force=(), run="tones") -> str:
     console = Console(record=True, file=io.StringIO(), width=200)
     pipeline(house, "train.epochs=1", *overrides, run=run, force=force, console=console).run()

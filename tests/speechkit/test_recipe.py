@@ -258,7 +258,53 @@ def model_with(recipe: Recipe, config):
     return recipe.model.__class__(**{**vars(recipe.model), "config": config})
 
 
+SEVERAL = SMALL.replace(
+    '[corpus.train]\nuse = "tone"\npath = "train.parquet"\n',
+    '[corpus.train.one]\nuse = "tone"\npath = "one.parquet"\n'
+    '[corpus.train.two]\nuse = "tone"\npath = "two.parquet"\nlimit = 5\n',
+)
+
+
+def several_of(text: str) -> str:
+    """The tables of its corpora."""
+    return text[text.index("[corpus") : text.index("[text]")]
+
+
+def paths_of(recipe: Recipe) -> dict[str, str]:
+    """Of the corpora to train on, by name."""
+    return {name: each.config.path.name for name, each in recipe.train_corpus.parts.items()}
+
+
+def test_several_corpora_are_read_back_as_they_were(write, toys):
+    recipe = read_recipe(write(SEVERAL), toys)
+    assert paths_of(recipe) == {"one": "one.parquet", "two": "two.parquet"}
+    assert recipe.train_corpus.use == "tone + tone"
+    assert [each.use for each in recipe.choices][:3] == ["tone", "tone", "plain"]
+    assert read_recipe(write(recipe.to_toml()), toys) == recipe
+    both = SEVERAL + several_of(SEVERAL).replace("corpus.train", "corpus.validation")
+    recipe = read_recipe(write(both), toys)
+    assert list(recipe.validation_corpus.parts) == ["one", "two"]
+    assert read_recipe(write(recipe.to_toml()), toys) == recipe
+
+
 # Layers
+
+
+def test_one_corpus_and_several_replace_each_other(write, toys):
+    one = 'corpus.train = { use = "tone", path = "other.parquet" }'
+    recipe = read_recipe(write(f"{SEVERAL}[profiles.one]\n{one}\n"), toys, profile="one")
+    assert recipe.train_corpus.config.path.name == "other.parquet"
+    text = SMALL + several_of(SEVERAL).replace("[corpus", "[profiles.several.corpus")
+    recipe = read_recipe(write(text), toys, profile="several")
+    assert paths_of(recipe) == {"one": "one.parquet", "two": "two.parquet"}
+
+
+def test_a_layer_changes_one_of_several_and_adds_one(write, toys):
+    changes = ["corpus.train.two.limit=7", 'corpus.train.more={use="tone",path="more.parquet"}']
+    recipe = read_recipe(write(SEVERAL), toys, overrides=changes)
+    named = {"one": "one.parquet", "two": "two.parquet", "more": "more.parquet"}
+    assert paths_of(recipe) == named
+    assert recipe.train_corpus.parts["two"].config.limit == 7
 
 
 def test_a_profile_replaces_a_table_with_use_and_merges_others(write, toys, monkeypatch):
@@ -436,6 +482,28 @@ def test_of_a_profile_not_asked_for_the_shape_is_checked(write, toys, monkeypatc
 
 
 # Mistakes
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("[corpus.train.two]\nlimit = 2\n", "[corpus.train.two] does not say which corpus"),
+        ('[corpus.train."a b"]\nuse = "tone"\n', "a corpus's name is letters, digits"),
+        ('[corpus.train.two]\nuse = "tone"\npth = "x"\n', "[corpus.train.two] has no `pth`"),
+        ("[corpus.train.two]\nus = 'tone'\npath = 'x'\n", "did you mean `use`?"),
+    ],
+)
+def test_each_of_several_corpora_is_checked(write, toys, given, told):
+    text = SMALL.replace("[corpus.train]", "[corpus.train.one]").replace("[text]", f"{given}[text]")
+    assert told in problems_of(write(text), toys)
+
+
+def test_one_corpus_and_another_in_it_are_told_apart(write, toys):
+    text = SMALL.replace("[text]", '[corpus.train.two]\nuse = "tone"\npath = "x"\n[text]')
+    (block,) = blocks_of(write(text), toys)
+    assert "[corpus.train] is a corpus itself, and `two` in it another" in block
+    assert "give each a name: [corpus.train.NAME]" in block
+
 
 MISTAKES = """\
 [recipe]

@@ -246,6 +246,17 @@ def test_a_decoder_is_told_with_its_language_model(bundle):
     assert "beam beam 16; lm_weight 0.8 order 3 novels.txt.gz, transcripts of train" in page
 
 
+def test_each_of_several_corpora_is_told(bundle):
+    recipe = b"""[corpus.train]
+one = { use = "files", path = "one.csv" }
+two = { use = "hub", path = "them/two" }
+three = "\\u001b[2J"
+"""
+    files = signed({**files_of(bundle), "recipe.toml": recipe})
+    page = " ".join(told(verify(pack(bundle.with_name("odd.zip"), files))).split())
+    assert "train files one.csv + hub them/two +" in page
+
+
 def call(*arguments) -> object:
     return CliRunner().invoke(cli.app, [str(each) for each in arguments])
 

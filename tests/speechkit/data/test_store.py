@@ -154,3 +154,20 @@ def test_sound_of_ready_features(cache):
     sound = made(dataset(given)).sound()
     assert sound.peaks.tolist() == [0.0, 2.0]
     assert sound.silent("features").tolist() == [True, False]
+
+
+def features(name, values, dim, **more):
+    return {"id": name, "text": "a", "features": values, "feature_dim": dim, **more}
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (features("b", [1.0, 2, 3], 3), "b has 3 features every 0.01 s in float32, those before "),
+        (features("b", [1.0, 2], 2, frame_shift_seconds=0.02), "b has 2 features every 0.02 s"),
+    ],
+)
+def test_features_that_are_made_differently_are_refused(other, told):
+    first = features("a", [1.0, 2], 2, **dict.fromkeys(other.keys() - features("", [], 2).keys()))
+    with pytest.raises(DataError, match=told):
+        made(dataset([first, other]))

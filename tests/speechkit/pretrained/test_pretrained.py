@@ -72,12 +72,18 @@ def test_the_card_says_what_training_started_from(
     read = read_recipe(
         tmp_path / "home" / "tones.toml",
         plugins,
-        overrides=["train.epochs=1", f'model.start_from="{tmp_path / "home" / start}"'],
+        overrides=[
+            "train.epochs=1",
+            f'model.start_from="{tmp_path / "home" / start}"',
+            'corpus.train={one={use="files",path="train.csv"},two={use="files",path="dev.csv"}}',
+        ],
     )
     Pipeline(read, plugins, run, quiet()).run()
     facts = make(run, tmp_path / "made", plugins, quiet(), precision="float16", licence=LICENCE)
     hours = read_facts(home / "models" / "tone-hearer").learnt.hours
     assert facts.learnt.corpora["started from"] == expected.format(home=home.name, hours=hours)
+    trained_on = " + ".join(f"files home/{part}.csv" for part in ("train", "dev"))
+    assert facts.learnt.corpora["training"] == trained_on
     assert str(tmp_path) not in (tmp_path / "made" / "README.md").read_text()
 
 
