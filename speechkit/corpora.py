@@ -76,11 +76,6 @@ class Corpora:
 
     def _check_stream(self, train: Speech) -> None:
         use = self.parts[TRAIN].use
-        if isinstance(train, Joined):
-            raise DataError(
-                f"train.streaming = true, and corpus train is several ({use})",
-                hint="a stream is of one corpus: leave the others out, or take train.streaming out",
-            )
         if not isinstance(getattr(train, "num_shards", None), int):
             raise DataError(
                 f"train.streaming = true, and corpus train ({use}) gives a table, not a stream",

@@ -124,8 +124,10 @@ class Checking:
         validation_decoder = None
         if train and (train_corpus or "decoder" in train.model_fields_set):
             validation_decoder = self._validation_decoder(root, train.decoder, decoders)
-        if train and train.streaming and lm and lm_settings and decoder:
-            self._lm_of_a_stream(root, lm_settings, decoder)
+        if train and train.streaming:
+            self._stream(root, train_corpus, model)
+            if lm and lm_settings and decoder:
+                self._lm_of_a_stream(root, lm_settings, decoder)
         self._purpose(root, is_trained=model is not None and model.config.is_trained)
         if not (settings and data and text and train and features and features_settings and units):
             return None
@@ -182,6 +184,22 @@ class Checking:
             )
             hint = "write train_text = false in [lm], and give text files: text = [...]"
             self.tell(Problem(node.place, message, hint))
+
+    def _stream(self, root: Node, train: Corpus | None, model: Choice | None) -> None:
+        """A stream is of one corpus, of which nobody knows beforehand what is said in it."""
+        if isinstance(train, Several):
+            node, _ = root.at(("corpus", "train"))
+            message = f"train.streaming = true is of one corpus, and there are {len(train.parts)}"
+            hint = "leave the others out, or take streaming out of [train]"
+            self.tell(Problem(node.place, message, hint))
+        if model and getattr(model.config, "mmi", None):
+            from speechkit.ctc_model import CTCConfig  # noqa: PLC0415 - it imports torch
+
+            if isinstance(model.config, CTCConfig):
+                node, _ = root.at(("model", "mmi"))
+                message = "model.mmi needs all transcripts, and train.streaming prepares none"
+                hint = "take mmi out of [model], or streaming out of [train]"
+                self.tell(Problem(node.place, message, hint))
 
     def _settings(
         self, config: type[C], name: str, root: Node, *, is_required: bool = False

@@ -123,8 +123,8 @@ def test_several_corpora_are_learnt_from_and_validated_on(house):
     assert "training n2" not in told(house, "train.epochs=1")
     with pytest.raises(RunError, match="data"):  # other data, and a training that is finished
         pipeline(house, "train.epochs=1", "corpus.train.two.limit=2").run()
-    with pytest.raises(DataError, match=r"corpus train is several \(files \+ files\)"):
-        pipeline(house, "train.streaming=true", run="streamed").run()
+    with pytest.raises(RecipeError, match="streaming = true is of one corpus, and there are 2"):
+        pipeline(house, "train.streaming=true")
 
 
 def told(house: Path, *overrides: str, force=(), run="tones") -> str:

@@ -159,6 +159,13 @@ def test_transcripts_of_a_stream_make_no_language_model(house):
     recipe_of(house, 'decoder.use="kenlm"', "lm.train_text=false")
 
 
+def test_no_frequencies_of_labels_are_known_of_a_stream(house):
+    with pytest.raises(RecipeError, match=r"model\.mmi needs all transcripts") as caught:
+        recipe_of(house, "model.mmi=0.5")
+    assert "--set model.mmi=0.5:" in str(caught.value)
+    recipe_of(house, "model.mmi=0")
+
+
 def test_only_what_is_prepared_is_looked_at(house):
     console = recording()
     looks = measured(recipe_of(house), Reporter(console))
