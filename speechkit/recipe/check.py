@@ -294,13 +294,16 @@ class Checking:
 
     def _corpus(self, node: Node, path: KeyPath) -> Corpus | None:
         """One corpus, or several in tables of their own: [corpus.train.NAME]."""
+        hint = f"give each a name: [{dotted(path)}.NAME]"
+        if isinstance(node.value, list):
+            self._table(node, path, hint=hint)
+            return None
         tables = [name for name, each in node.table.items() if isinstance(each.value, dict)]
         if tables and len(tables) == len(node.table):
             parts = self._named_corpora(node, path, what="corpus")
             return Several(parts) if len(parts) == len(tables) else None
         if others := [name for name in tables if "use" in node.table[name].table]:
             message = f"[{dotted(path)}] is a corpus itself, and `{others[0]}` in it another"
-            hint = f"give each a name: [{dotted(path)}.NAME]"
             self.tell(Problem(node.table[others[0]].place, message, hint))
             return None
         return self._choice("corpus", node, path)

@@ -503,6 +503,9 @@ def test_one_corpus_and_another_in_it_are_told_apart(write, toys):
     (block,) = blocks_of(write(text), toys)
     assert "[corpus.train] is a corpus itself, and `two` in it another" in block
     assert "give each a name: [corpus.train.NAME]" in block
+    (block,) = blocks_of(write(SMALL.replace("[corpus.train]", "[[corpus.train]]")), toys)
+    assert "not a table" in block
+    assert "give each a name: [corpus.train.NAME]" in block
 
 
 MISTAKES = """\
