@@ -14,6 +14,7 @@ import numpy.typing as npt
 from speechkit import DataError
 from speechkit_lm import storage
 from speechkit_lm.arrays import DTYPES, NgramArrays
+from speechkit_lm.packed import pack, unpack
 from speechkit_lm.progress import Progress, silent
 from speechkit_lm.text import END, START_ID, UNKNOWN_ID, words_of
 
@@ -143,7 +144,8 @@ class NgramModel:
     ) -> "NgramModel":
         """Open a model: our arrays (a file, or the folder it is in) or an ARPA file (.gz, too).
 
-        Arrays are mapped, not read: it takes well under a second.
+        Arrays are mapped, not read: it takes well under a second. Those of a packed file are made
+        anew: seconds for millions of n-grams.
 
         Raises:
             DataError: there is none, or it cannot be used; the message says where and why.
@@ -163,7 +165,10 @@ class NgramModel:
         try:
             words = arrays["words"].tobytes().decode().split("\n")
             counts = [int(each) for each in metadata.pop("counts").split()]
-            held = NgramArrays(*(arrays[name] for name in DTYPES))
+            if metadata["version"] == str(storage.PACKED):
+                held = unpack(arrays, counts)
+            else:
+                held = NgramArrays(*(arrays[name] for name in DTYPES))
         except (KeyError, ValueError) as error:
             raise _damaged(path) from error
         size, contexts = sum(counts), sum(counts[:-1])
@@ -180,11 +185,11 @@ class NgramModel:
             facts={key.removeprefix("fact_"): value for key, value in facts.items()},
         )
 
-    def save(self, path: Path | str, *, progress: Progress = silent) -> Path:
+    def save(self, path: Path | str, *, packed: bool = False, progress: Progress = silent) -> Path:
         """Write the model, whole or not at all, and say where.
 
         To an ARPA file if the name ends in .arpa or .arpa.gz; else as arrays, to a .safetensors
-        file, or into a folder.
+        file, or into a folder. `packed` arrays take a third of the room (`speechkit_lm.packed`).
         """
         from speechkit_lm.arpa_writing import write_arpa  # noqa: PLC0415 - it needs this class
 
@@ -195,10 +200,14 @@ class NgramModel:
         if path.suffix != ".safetensors":
             path = path / storage.FILE_NAME
         encoded = [word.encode() for word in self.words]
-        bounds = np.cumsum([0, *(len(each) + 1 for each in encoded)])
-        bounds[-1] -= 1
-        arrays: dict[str, Ints] = {"word_bounds": bounds.astype(np.int64)}
-        arrays |= self.arrays._asdict()
+        arrays: dict[str, Ints] = {}
+        if packed:
+            arrays |= pack(self.arrays)
+        else:
+            bounds = np.cumsum([0, *(len(each) + 1 for each in encoded)])
+            bounds[-1] -= 1
+            arrays["word_bounds"] = bounds.astype(np.int64)
+            arrays |= self.arrays._asdict()
         arrays["words"] = np.frombuffer(b"\n".join(encoded), np.uint8)
         metadata = {
             "order": str(self.order),
@@ -206,7 +215,8 @@ class NgramModel:
             "logarithm": "natural",
             **{f"fact_{key}": value for key, value in self.facts.items()},
         }
-        storage.save(path, arrays, metadata)
+        version = storage.PACKED if packed else storage.VERSION
+        storage.save(path, arrays, metadata, version=version)
         return self._at(path)
 
     def _at(self, path: Path) -> Path:

@@ -22,9 +22,9 @@ import numpy.typing as npt
 from speechkit import DataError
 
 FILE_NAME = "lm.safetensors"
-VERSION = 1
+VERSION, PACKED = 1, 2  # of the format
 _FORMAT = "speechkit n-gram model"
-_NAMES = {"I32": "<i4", "F32": "<f4", "I64": "<i8", "U8": "|u1"}
+_NAMES = {"I32": "<i4", "F32": "<f4", "I64": "<i8", "U8": "|u1", "U16": "<u2", "F16": "<f2"}
 _CODES = {np.dtype(name): code for code, name in _NAMES.items()}
 _BYTES_AT_ONCE = 1 << 24
 CHECKED_BYTES = 1 << 30  # above, reading everything once would be felt
@@ -88,7 +88,13 @@ def temporary_folder(beside: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def save(path: Path, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, Any]) -> None:
+def save(
+    path: Path,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    metadata: Mapping[str, Any],
+    *,
+    version: int = VERSION,
+) -> None:
     """Write arrays and what is to be known of them; the file is there whole or not at all."""
     header: dict[str, Any] = {}
     at = 0
@@ -100,7 +106,7 @@ def save(path: Path, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[s
             "data_offsets": [at, at + array.nbytes],
         }
         at += array.nbytes
-    known = {"format": _FORMAT, "version": str(VERSION), **metadata}
+    known = {"format": _FORMAT, "version": str(version), **metadata}
     with written_whole(path) as partial, partial.open("r+b") as file:
         _write_header(file, {"__metadata__": {**known, "crc32": "0" * 8}, **header})
         checksum = 0
@@ -155,9 +161,9 @@ def open_arrays(
             hint="give one that `speechkit lm build` wrote, or an ARPA file",
         )
     version = metadata.get("version")
-    if version != str(VERSION):
+    if version not in {str(VERSION), str(PACKED)}:
         raise DataError(
-            f"{path}: version {version} of the format, this speechkit reads {VERSION}",
+            f"{path}: version {version} of the format, this speechkit reads {VERSION} and {PACKED}",
             hint=rebuild,
         )
     start = 8 + length

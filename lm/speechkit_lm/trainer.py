@@ -41,6 +41,10 @@ class NgramConfig(Config):
         FALLBACK_DISCOUNTS,
         description="taken from counts 1, 2, 3 and more, where the text is too small to tell",
     )
+    packed: bool = Field(
+        default=False,
+        description="keep it in a third of the room, probabilities in float16: to be shipped",
+    )
     memory_gigabytes: float = Field(2.0, gt=0, description="about what building may hold at once")
     engine: Literal["speechkit", "lmplz"] = Field(
         "speechkit", description="what estimates it: this package, or lmplz on the PATH"
@@ -98,7 +102,7 @@ class NgramTrainer:
             model = build(lines, vocabulary_limit=config.vocabulary_limit, **settings)
         if config.prune:
             model = prune(model, config.prune)
-        model.save(folder)
+        model.save(folder, packed=config.packed)
 
     def load(self, folder: Path) -> NgramModel | KenlmBinary:
         """Open what `train` wrote."""
@@ -118,7 +122,7 @@ class NgramTrainer:
         _check_order(file, model.order, self.config.order)
         if self.config.prune:
             model = prune(model, self.config.prune)
-        model.save(folder)
+        model.save(folder, packed=self.config.packed)
 
 
 def _check_order(file: Path, has: int, wanted: int) -> None:

@@ -13,6 +13,7 @@ from textbook import backed_off, plain_arpa, whole_history
 
 from speechkit import DataError
 from speechkit_lm import NgramModel, build, write_arpa
+from speechkit_lm.packed import pack, unpack
 from speechkit_lm.storage import FILE_NAME, written_whole
 from speechkit_lm.text import blocks_of_lines, number_text
 
@@ -197,6 +198,58 @@ def test_a_spoilt_file_is_an_error_that_names_it(tmp_path, trigram, spoil, messa
         NgramModel.load(tmp_path)
     assert FILE_NAME in str(caught.value)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_a_packed_model_is_the_same_to_rounding_in_a_third_of_the_room(tmp_path, made_up, order):
+    model = build(made_up(4000, words=300), order=order)
+    path, whole = model.save(tmp_path / "packed", packed=True), model.save(tmp_path / "whole")
+    assert path.stat().st_size < 0.45 * whole.stat().st_size
+    loaded = NgramModel.load(path, verify=True)
+    assert (loaded.words, loaded.counts, loaded.facts) == (model.words, model.counts, model.facts)
+    for name, one, other in zip(model.arrays._fields, model.arrays, loaded.arrays, strict=True):
+        assert one.dtype == other.dtype
+        if name in {"log_prob", "backoff"}:
+            assert np.allclose(one, other, rtol=2**-11, atol=1e-7)
+        else:
+            assert np.array_equal(one, other), name
+    sentence = made_up(1, words=300, seed=9)[0]
+    assert loaded.score(sentence) == pytest.approx(model.score(sentence), rel=2**-10)
+
+
+@pytest.mark.parametrize("words", [5, 300, 70_000])
+def test_a_packed_models_words_fit_their_integers(tmp_path, words):
+    model = build([" ".join(f"w{i}" for i in range(words))], order=2)
+    loaded = NgramModel.load(model.save(tmp_path, packed=True))
+    assert np.array_equal(loaded.arrays.word, model.arrays.word)
+    assert np.array_equal(loaded.arrays.first_child, model.arrays.first_child)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b'"packed_word"', b'"packed-word"', "does not hold"),
+        (b'"counts": "8', b'"counts": "7', "does not hold"),
+        (b'"version": "2"', b'"version": "1"', "does not hold"),
+        (b'"version": "2"', b'"version": "3"', "version 3 of the format, this speechkit reads 1 "),
+    ],
+)
+def test_a_spoilt_packed_file_is_an_error_too(tmp_path, trigram, old, new, message):
+    _header_changed(trigram[0].save(tmp_path, packed=True), old, new)
+    with pytest.raises(DataError, match=message):
+        NgramModel.load(tmp_path)
+
+
+def test_packed_ngrams_that_do_not_hang_together_are_refused(trigram):
+    kept, counts = pack(trigram[0].arrays), trigram[0].counts
+    assert unpack(kept, counts).word.tolist() == trigram[0].arrays.word.tolist()
+    beyond = kept["packed_word"].copy()
+    beyond[-1] = counts[0]
+    more = kept["packed_children"].copy()
+    more[0] += 1
+    for name, values in (("packed_word", beyond), ("packed_children", more)):
+        with pytest.raises(ValueError, match="do not hang together"):
+            unpack({**kept, name: values}, counts)
 
 
 def test_interrupted_writing_leaves_what_was_there(tmp_path, trigram):

@@ -38,6 +38,19 @@ def test_training_writes_a_model_that_loads(tmp_path, made_up):
     assert kenlm.Model(str(loaded.kenlm_path())).order == 4
 
 
+def test_a_model_to_be_shipped_is_packed(tmp_path, made_up):
+    trained = []
+    for packed in (False, True):
+        trainer = NgramTrainer(NgramConfig(order=2, packed=packed))
+        trainer.train(iter(made_up(200)), tmp_path / str(packed))
+        trained.append(trainer.load(tmp_path / str(packed)))
+    sizes = [each.path.stat().st_size for each in trained]
+    assert sizes[1] < 0.5 * sizes[0]
+    again = NgramTrainer(NgramConfig(order=2, packed=True, file=trained[0].path))
+    again.train(iter(()), tmp_path / "again")
+    assert (tmp_path / "again" / "lm.safetensors").stat().st_size == sizes[1]
+
+
 def test_training_on_nothing_is_an_error_and_leaves_nothing(tmp_path):
     with pytest.raises(DataError, match="not a word"):
         NgramTrainer(NgramConfig()).train(iter(["", " "]), tmp_path / "lm")
