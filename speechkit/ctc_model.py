@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from speechkit.component import Config, Field
 from speechkit.ctc import consistency_loss, ctc_loss
+from speechkit.errors import PluginError
 from speechkit.mmi import MMILoss
 
 
@@ -37,7 +38,10 @@ class CTCModel(nn.Module):
 
     Args:
         objective: what else is in the loss; left out: nothing, it is CTC alone.
-        num_labels: the blank among them; MMI has to know it.
+        num_labels: the blank among them; with an objective it has to be given.
+
+    Raises:
+        PluginError: it was not.
 
     With MMI it has `expect`, by which the engine tells it the texts of an epoch.
     """
@@ -46,6 +50,11 @@ class CTCModel(nn.Module):
 
     def __init__(self, objective: CTCConfig | None = None, *, num_labels: int = 0) -> None:
         super().__init__()
+        if objective is not None and num_labels < 1:
+            raise PluginError(
+                f"{type(self).__name__}: CTCModel is told its settings, not the number of labels",
+                hint="super().__init__(config, num_labels=num_labels)",
+            )
         self.objective = objective or CTCConfig.model_validate({})
         if self.objective.mmi:
             self.mmi = MMILoss(num_labels)

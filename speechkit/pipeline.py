@@ -646,8 +646,9 @@ class Pipeline:
         if recipe.lm is None or "language_model" not in recipe.decoder.component.uses:
             return None
         uses_train = recipe.lm_settings.train_text and recipe.train_corpus is not None
+        noted = (RunFolder(self.folder).inputs("lm") or {}).get("lm")
         return {
-            "lm": recipe.lm.described(),
+            "lm": _as_noted(noted, recipe.lm),
             "text": [stamp(text_file(file)) for file in recipe.lm_settings.text],
             "rules": recipe.text_described(),
             "train": self._corpora.fingerprint(TRAIN) if uses_train else None,

@@ -47,6 +47,12 @@ Alphabet = Annotated[
     str | None,
     typer.Option(metavar="LETTERS", help="Apply the default text rules with this alphabet."),
 ]
+Packed = Annotated[
+    bool,
+    typer.Option(
+        "--packed", help="Keep it in a third of the room, probabilities in float16: to be shipped."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
 
 
@@ -98,6 +104,7 @@ def build(
     engine: Annotated[
         str, typer.Option(help="speechkit, or lmplz where it is on the PATH.")
     ] = "speechkit",
+    packed: Packed = False,
 ) -> None:
     """Estimate a model of TEXT: interpolated modified Kneser-Ney, as lmplz does it.
 
@@ -109,6 +116,7 @@ def build(
     from speechkit_lm.mixing import mix as interpolate  # noqa: PLC0415
     from speechkit_lm.pruning import prune as prune_by_entropy  # noqa: PLC0415
 
+    _packable(output, packed=packed)
     if engine not in {"speechkit", "lmplz"}:
         _usage(f"--engine must be speechkit or lmplz, not {engine!r}")
     normalize = _rules(context, recipe, alphabet)
@@ -136,7 +144,7 @@ def build(
         model = models[0] if shares is None else interpolate(models, shares)
         if prune:
             model = prune_by_entropy(model, prune)
-        model.save(output, progress=progress)
+        model.save(output, packed=packed, progress=progress)
     _tell_size(model, output)
 
 
@@ -160,6 +168,7 @@ def info(
         "ngrams": list(opened.counts),
         "letters": "".join(sorted(set("".join(opened.words[SPECIAL_IDS:])))),
         "bytes": sum(array.nbytes for array in opened.arrays),
+        "file_bytes": opened.path.stat().st_size if opened.path else 0,
     }
     if as_json:
         typer.echo(json.dumps({**known, "facts": opened.facts}, ensure_ascii=False))
@@ -262,15 +271,17 @@ def prune(
         float,
         typer.Option(min=0, help="Share of the perplexity: 1e-8 leaves out little, 1e-6 most."),
     ] = 1e-8,
+    packed: Packed = False,
 ) -> None:
     """Leave out of MODEL the n-grams that raise its perplexity by less than a share each."""
     from speechkit_lm.pruning import prune as prune_by_entropy  # noqa: PLC0415
 
+    _packable(output, packed=packed)
     opened = _open(model)
     with _shown() as progress:
         progress("pruning", None)
         pruned = prune_by_entropy(opened, threshold)
-        pruned.save(output, progress=progress)
+        pruned.save(output, packed=packed, progress=progress)
     _tell_size(pruned, output)
 
 
@@ -289,11 +300,13 @@ def mix(
     ] = None,
     recipe: Recipe = None,
     alphabet: Alphabet = None,
+    packed: Packed = False,
 ) -> None:
     """Interpolate MODELs into one back-off model that has the words and n-grams of all."""
     from speechkit_lm.mixing import mix as interpolate  # noqa: PLC0415
     from speechkit_lm.mixing import tune_weights  # noqa: PLC0415
 
+    _packable(output, packed=packed)
     if (weights is None) == (tune is None):
         _usage("give either --weights or --tune")
     opened = [_open(each) for each in models]
@@ -309,7 +322,7 @@ def mix(
             typer.echo(f"perplexity of the mixture {tuned.perplexity:.2f}")
         progress("interpolating", None)
         mixed = interpolate(opened, shares)
-        mixed.save(output, progress=progress)
+        mixed.save(output, packed=packed, progress=progress)
     _tell_size(mixed, output)
 
 
@@ -319,6 +332,12 @@ def _open(path: Path, *, verify: bool | None = None) -> "NgramModel":
     with _shown() as progress:
         progress(f"opening {path}", None)
         return NgramModel.load(path, verify=verify, progress=progress)
+
+
+def _packable(output: Path, *, packed: bool) -> None:
+    """Refuse what cannot be packed, before any work."""
+    if packed and output.name.endswith((".arpa", ".arpa.gz")):
+        _usage(f"--packed is of arrays, and {output.name} would be an ARPA file")
 
 
 def _tell_size(model: "NgramModel", output: Path) -> None:

@@ -11,7 +11,7 @@ from speechkit.discovery import ENGINE_SETTINGS, Offer, Plugins
 from speechkit.errors import PluginError
 from speechkit.locate import KeyPath
 from speechkit.near import near, near_names
-from speechkit.recipe.layers import Node
+from speechkit.recipe.layers import Node, names_component
 from speechkit.recipe.problems import (
     Problem,
     dotted,
@@ -61,6 +61,7 @@ KINDS_OF_TABLES = {
 DEFAULT_UNITS = "characters"
 DEFAULT_DECODER = "greedy"
 
+_PLAIN = re.compile(r"[^A-Za-z0-9_.-]+")
 _CORPUS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -298,23 +299,39 @@ class Checking:
         if isinstance(node.value, list):
             self._table(node, path, hint=hint)
             return None
-        tables = [name for name, each in node.table.items() if isinstance(each.value, dict)]
+        tables = {name: each for name, each in node.table.items() if _is_table(each)}
         if tables and len(tables) == len(node.table):
             parts = self._named_corpora(node, path, what="corpus")
-            return Several(parts) if len(parts) == len(tables) else None
-        if others := [name for name in tables if "use" in node.table[name].table]:
-            message = f"[{dotted(path)}] is a corpus itself, and `{others[0]}` in it another"
-            self.tell(Problem(node.table[others[0]].place, message, hint))
+            whole = len(parts) == len(tables)
+            return (
+                (Several(parts) if len(parts) > 1 else next(iter(parts.values())))
+                if whole
+                else None
+            )
+        named = [name for name, each in tables.items() if names_component(each)]
+        if not named:
+            return self._choice("corpus", node, path)
+        if any(_means_use(key, node, {"use"}) for key in node.table):
+            message = f"[{dotted(path)}] is a corpus itself, and `{named[0]}` in it another"
+            self.tell(Problem(tables[named[0]].place, message, hint))
             return None
-        return self._choice("corpus", node, path)
+        for key in node.table.keys() - tables.keys():
+            message = f"[{dotted(path)}] is several corpora, and `{key}` is in none of them"
+            hint = f"say in which: {dotted((*path, named[0], key))}"
+            self.tell(Problem(node.table[key].place, message, hint))
+        return None
 
     def _named_corpora(self, node: Node, path: KeyPath, *, what: str) -> dict[str, Choice]:
         """The corpora in tables of their own, by name."""
         found = {}
         for name, each in node.table.items():
-            if not _CORPUS_NAME.fullmatch(name):
+            if not _CORPUS_NAME.fullmatch(name) or (what == "corpus" and name == "use"):
                 message = f"a {what}'s name is letters, digits, `_`, `.` and `-`, not `{name}`"
-                self.tell(Problem(each.place, message))
+                if name == "use":
+                    message = "a corpus cannot be called `use`"
+                hint = f"for example [{dotted(path)}.{_PLAIN.sub('_', name).strip('_') or 'one'}]"
+                self.tell(Problem(each.place, message, "" if name == "use" else hint))
+                continue
             hint = f"every {what} has a name: [{dotted(path)}.NAME]"
             if self._table(each, (*path, name), hint=hint) and (
                 choice := self._choice("corpus", each, (*path, name))
@@ -490,6 +507,12 @@ class Checking:
             return node
         self.tell(not_a_table(node, path, hint))
         return None
+
+
+def _is_table(node: Node) -> bool:
+    """Whether it is a table, or by its brackets was meant to be one."""
+    items = node.value if isinstance(node.value, list) else [node]
+    return bool(items) and all(isinstance(each.value, dict) for each in items)
 
 
 def _means_use(key: str, node: Node, known: Collection[str]) -> bool:

@@ -113,10 +113,17 @@ def is_date(value: object) -> bool:
     return isinstance(value, datetime.date | datetime.time)
 
 
+def names_component(node: Node) -> bool:
+    """Whether a table says with `use` which component it is for."""
+    return "use" in node.table and not isinstance(node.table["use"].value, dict)
+
+
 def has_several(node: Node) -> bool:
-    """Whether a table holds components in tables of their own, and names none itself."""
+    """Whether a table names no component itself, and tables in it do."""
     tables = node.table.values()
-    return bool(tables) and all("use" in each.table for each in tables)
+    return all(isinstance(each.value, dict) for each in tables) and any(
+        map(names_component, tables)
+    )
 
 
 def overlay(
@@ -135,8 +142,8 @@ def overlay(
     if isinstance(over.value, dict) and isinstance(base.value, dict):
         merged = dict(base.value)
         own = engine_keys(path)
-        several = "use" in base.value and has_several(over)
-        replaced = ("use" in over.value or several) and own is not None
+        several = names_component(base) and has_several(over)
+        replaced = (names_component(over) or several) and own is not None
         if replaced:
             merged = {key: each for key, each in merged.items() if key in (own or ())}
         for key, inner in over.value.items():

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from speechkit.component import Config
 from speechkit.ctc import ctc_loss, length_mask
 from speechkit.ctc_model import CTCConfig, CTCModel
 from speechkit.testing import imports, rows
@@ -33,9 +34,9 @@ def _model(subject: Subject, seed: int = 0) -> Any:  # noqa: ANN401 - a model, a
     return _built(subject)
 
 
-def _built(subject: Subject) -> Any:  # noqa: ANN401 - a model
+def _built(subject: Subject, config: Config | None = None) -> Any:  # noqa: ANN401 - a model
     """A new model, told what the engine tells it before a training."""
-    model: Any = subject.build(num_features=FEATURES, num_labels=LABELS)
+    model: Any = subject.build(config, num_features=FEATURES, num_labels=LABELS)
     if expect := getattr(model, "expect", None):
         expect([[1, 2, 3], [2, 5], [4], [5, 4, 1]])
     return model
@@ -52,11 +53,16 @@ def _rows(model: Any) -> list[Tensor]:  # noqa: ANN401 - a model
     return [torch.randn(length, FEATURES) for length in lengths]
 
 
-def _batch(model: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # noqa: ANN401 - a model
+def _four(model: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # noqa: ANN401 - a model
     """Features, lengths, labels, label lengths."""
     features, lengths = rows.padded(_rows(model))
     labels = torch.tensor([[1, 2, 3], [2, 5, 0], [4, 0, 0], [5, 4, 1]])
-    return _views(model, features, lengths, labels, torch.tensor([3, 2, 1, 3]))
+    return features, lengths, labels, torch.tensor([3, 2, 1, 3])
+
+
+def _batch(model: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # noqa: ANN401 - a model
+    """The same, as the model takes them."""
+    return _views(model, *_four(model))
 
 
 def _views(model: Any, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # noqa: ANN401
@@ -78,12 +84,6 @@ def is_a_model(subject: Subject) -> str:
         raise Unmet(f"its `subsampling` is {step!r}, not a whole number from 1 on")
     if not callable(getattr(model, "loss", None)):
         raise Unmet("it has no method `loss`")
-    config = subject.config
-    if isinstance(model, CTCModel) and isinstance(config, CTCConfig) and model.objective != config:
-        raise Unmet(
-            "its settings `consistency` and `mmi` change nothing: CTCModel has to be told, "
-            "super().__init__(config, num_labels=num_labels)"
-        )
     features, lengths = rows.padded(_rows(model.eval()))
     given = model(features, lengths)
     if not isinstance(given, tuple) or len(given) != 2:
@@ -340,6 +340,31 @@ def labels_reach_the_loss(subject: Subject) -> str:
     if float((before - after).abs().max()) < 1e-6:
         raise Unmet(f"the losses stay {[round(each, 3) for each in before.tolist()]}")
     return "each loss is another"
+
+
+@CHECKS.add(
+    "CTCModel is not told the settings, super().__init__(config, num_labels=num_labels), or a "
+    "`loss` of its own does not end with self.criterion(log_probs, frames, labels, label_lengths)"
+)
+@torch.no_grad()
+def objective_is_learnt(subject: Subject) -> str:
+    """Compute the loss of two views of four utterances with and without `consistency` and `mmi`."""
+    if not isinstance(subject.config, CTCConfig):
+        return "its settings are no CTCConfig: there is neither"
+    for setting, weight in (("consistency", 100.0), ("mmi", 0.5)):
+        losses = []
+        for value in (0.0, weight):
+            torch.manual_seed(0)
+            given = {"consistency": 0.0, "mmi": 0.0, setting: value}
+            model = _built(subject, subject.configured(**given)).train()
+            features, lengths, labels, label_lengths = (
+                torch.cat([each, each]) for each in _four(model)
+            )
+            features[len(features) // 2 :] *= -1.0
+            losses.append(model.loss(features, lengths, labels, label_lengths)["loss"])
+        if not rows.difference(*losses):
+            raise Unmet(f"the losses with {setting} = 0 and {weight:g} are the same")
+    return "each changes the loss"
 
 
 @CHECKS.add(

@@ -230,7 +230,7 @@ class Training:
                     self._save()
                     saved = time.monotonic()
         done = self.position
-        padding = done.padding_sum / max(1, done.batch)
+        padding = done.padding_sum / max(1, done.made)
         took = max(done.seconds, 1e-9)  # 0 where a checkpoint that notes none was the last step's
         speed, waiting = done.speech_seconds / took, done.waiting / took
         loss = self.position.loss_sum / max(1, self.position.label_sum)
@@ -280,6 +280,7 @@ class Training:
             waiting=at.waiting + waited,
             speech_seconds=at.speech_seconds + step.seconds,
             padding_sum=at.padding_sum + sum(batch.padding for batch in step.batches),
+            made=at.made + len(step.batches),
         )
 
     def _arriving(self, epoch: int) -> Iterator[Step]:

@@ -21,7 +21,8 @@ class Position:
     seconds: float = 0.0  # that its steps took
     waiting: float = 0.0  # of these, for data
     speech_seconds: float = 0.0
-    padding_sum: float = 0.0  # shares of batches
+    padding_sum: float = 0.0  # shares of the batches that this process made
+    made: int = 0
 
     def next_epoch(self) -> Self:
         """At the beginning of the next epoch: sums of this one begin anew."""

@@ -147,6 +147,22 @@ def test_prune_and_mix_write_models(tmp_path, russian):
     assert "perplexity of the mixture" in said.stdout
 
 
+def test_packed_models_are_written_where_they_are_asked_for(tmp_path):
+    lm("build", "-o", tmp_path / "whole", TEXT)
+    lm("build", "--packed", "-o", tmp_path / "built", TEXT)
+    lm("prune", tmp_path / "whole", "--threshold", 0, "--packed", "-o", tmp_path / "pruned")
+    both = (tmp_path / "built", tmp_path / "pruned")
+    lm("mix", *both, "--weights", "1,1", "--packed", "-o", tmp_path / "mixed")
+    sizes = {}
+    for name in ("whole", "built", "pruned", "mixed"):
+        known = json.loads(lm("info", "--json", tmp_path / name).stdout)
+        sizes[name] = known["file_bytes"]
+        assert known["file_bytes"] == (tmp_path / name / "lm.safetensors").stat().st_size
+    assert all(sizes[name] < 0.5 * sizes["whole"] for name in ("built", "pruned", "mixed"))
+    told = lm("build", "--packed", "-o", tmp_path / "a.arpa", TEXT, status=2)
+    assert "would be an ARPA file" in told.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

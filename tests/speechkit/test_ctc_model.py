@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from speechkit import CTCConfig, CTCModel, RunError, consistency_loss, ctc_loss
+from speechkit import (
+    CTCConfig,
+    CTCModel,
+    PluginError,
+    RunError,
+    consistency_loss,
+    ctc_loss,
+)
 from speechkit.mmi import label_trigrams, mmi_loss
 
 TEXTS = [[1, 2], [3]]
@@ -83,3 +90,13 @@ def test_a_copy_is_told_its_own_texts():
 
 def test_no_weight_is_of_the_loss():
     assert Linear(mmi=0.5).state_dict().keys() == Linear().state_dict().keys()
+
+
+def test_settings_without_the_number_of_labels_are_refused():
+    class Forgetful(CTCModel):
+        def __init__(self) -> None:
+            super().__init__(CTCConfig())
+
+    with pytest.raises(PluginError, match="Forgetful: CTCModel is told its settings") as caught:
+        Forgetful()
+    assert caught.value.hint == "super().__init__(config, num_labels=num_labels)"

@@ -105,6 +105,22 @@ def test_a_run_leaves_what_it_promises_and_a_second_call_does_nothing(house):
     assert not changed
 
 
+def test_a_language_model_made_before_a_setting_was_there_stays(house):
+    (house / "tones.toml").write_text(RECIPE + TUNED)
+    beam = ("train.epochs=1", "decoder.use=beam")
+    pipeline(house, *beam).run()
+    stages = house / "runs/tones/stages.json"
+    noted = json.loads(stages.read_text())
+    for stage in noted.values():
+        model = stage["inputs"].get("lm") or {}
+        model.get("lm", model if stage is noted["lm"] else {}).pop("packed", None)
+    stages.write_text(json.dumps(noted))
+    assert '"packed"' not in stages.read_text()
+    assert "building the language model" not in told(house, *beam)
+    assert '"packed"' not in stages.read_text()
+    assert "building the language model" in told(house, *beam, "lm.packed=true")
+
+
 def test_several_corpora_are_learnt_from_and_validated_on(house):
     several = RECIPE
     for part, files in (("train", "train dev"), ("validation", "dev test")):

@@ -488,7 +488,10 @@ def test_of_a_profile_not_asked_for_the_shape_is_checked(write, toys, monkeypatc
     ("given", "told"),
     [
         ("[corpus.train.two]\nlimit = 2\n", "[corpus.train.two] does not say which corpus"),
-        ('[corpus.train."a b"]\nuse = "tone"\n', "a corpus's name is letters, digits"),
+        ('[corpus.train."a b"]\nuse = "tone"\n', "for example [corpus.train.a_b]"),
+        ('[corpus.train."?"]\nuse = "tone"\n', "for example [corpus.train.one]"),
+        ('[corpus.train.use]\nuse = "tone"\n', "a corpus cannot be called `use`"),
+        ('[[corpus.train.two]]\nuse = "tone"\n', "every corpus has a name: [corpus.train.NAME]"),
         ('[corpus.train.two]\nuse = "tone"\npth = "x"\n', "[corpus.train.two] has no `pth`"),
         ("[corpus.train.two]\nus = 'tone'\npath = 'x'\n", "did you mean `use`?"),
     ],
@@ -496,6 +499,34 @@ def test_of_a_profile_not_asked_for_the_shape_is_checked(write, toys, monkeypatc
 def test_each_of_several_corpora_is_checked(write, toys, given, told):
     text = SMALL.replace("[corpus.train]", "[corpus.train.one]").replace("[text]", f"{given}[text]")
     assert told in problems_of(write(text), toys)
+
+
+def test_what_is_of_none_of_several_corpora_is_told_where_it_stands(write, toys):
+    (block,) = blocks_of(write(SEVERAL), toys, overrides=["corpus.train.limit=3"])
+    assert block.startswith("--set corpus.train.limit=3: [corpus.train] is several corpora, and `l")
+    assert "say in which: corpus.train.one.limit" in block
+    (block,) = blocks_of(write(SEVERAL), toys, overrides=["corpus.train.one=3"])
+    assert block.startswith("--set corpus.train.one=3: [corpus.train] is several corpora, and `one")
+
+
+def test_a_layer_of_several_is_checked_though_one_is_misspelt(write, toys):
+    text = SMALL + several_of(SEVERAL).replace("[corpus", "[profiles.several.corpus")
+    text = text.replace('two]\nuse = "tone"', 'two]\nus = "tone"')
+    (block,) = blocks_of(write(text), toys, profile="several")
+    assert "[corpus.train.two] has no `us`" in block
+
+
+def test_no_corpus_called_use_takes_the_place_of_others(write, toys):
+    for text in (SMALL, SEVERAL):
+        changes = ["corpus.train.use.use=tone", "corpus.train.use.path=x"]
+        assert "`use`" in problems_of(write(text), toys, overrides=changes)
+
+
+def test_one_named_corpus_is_one(write, toys):
+    named = SMALL.replace("[corpus.train]", "[corpus.train.mine]")
+    assert read_recipe(write(named), toys) == read_recipe(write(SMALL), toys)
+    more = 'corpus.train.more={use="tone",path="more.parquet"}'
+    assert list(paths_of(read_recipe(write(named), toys, overrides=[more]))) == ["mine", "more"]
 
 
 def test_one_corpus_and_another_in_it_are_told_apart(write, toys):

@@ -44,15 +44,6 @@ class SetsAFlagForAll(right.Net):
         return super().finished(scores)
 
 
-class Unused(CTCConfig):
-    pass
-
-
-@found_by("is_a_model", "model", Unused)
-class KeepsItsSettingsToItself(right.Net):
-    pass
-
-
 @found_by("probabilities_sum_to_one", "model")
 class GivesProbabilities(right.Net):
     def finished(self, scores):
@@ -248,6 +239,26 @@ class LossPerFrame(right.Net):
 class BlankLabels(right.Net):
     def loss(self, features, lengths, labels, label_lengths):
         return super().loss(features, lengths, torch.ones_like(labels), label_lengths)
+
+
+class Objective(CTCConfig):
+    pass
+
+
+@found_by("objective_is_learnt", "model", Objective)
+class KeepsItsSettingsToItself(right.Net):
+    pass
+
+
+@found_by("objective_is_learnt", "model", Objective)
+class LossOfItsOwn(right.Net):
+    def __init__(self, config, *, num_features, num_labels):
+        super().__init__(config, num_features=num_features, num_labels=num_labels)
+        self.objective = config
+
+    def loss(self, features, lengths, labels, label_lengths):
+        log_probs, frames = self(features, lengths)
+        return {"loss": ctc_loss(log_probs, frames, labels, label_lengths)}
 
 
 @found_by("gradients_reach_every_parameter", "model")

@@ -122,6 +122,29 @@ def test_a_stopped_run_ends_with_the_weights_of_one_that_was_not(house, monkeypa
     assert trained(house, "stopped") == trained(house, "whole")
 
 
+def test_padding_is_the_mean_of_the_batches_that_were_made(house, monkeypatch):
+    without_processes(monkeypatch)
+    learn, seen = loop.Training._step, []
+
+    def step(self, batches, *given):
+        seen.append([batch.padding for batch in batches])
+        return learn(self, batches, *given)
+
+    monkeypatch.setattr(loop.Training, "_step", step)
+    pipeline(
+        house,
+        "train.accumulate=3",
+        "train.epochs=1",
+        "train.batch_seconds=2",
+        "train.window_minutes=0.1",
+    ).run()
+    assert len({len(each) for each in seen}) > 1, "the last step of a window has fewer batches"
+    (noted,) = (
+        each for each in lines(house / "runs/tones/metrics.jsonl") if each["kind"] == "efficiency"
+    )
+    assert noted["padding"] == pytest.approx(sum(map(sum, seen)) / sum(map(len, seen)))
+
+
 def test_what_is_met_while_training_may_be_settled_then(house, monkeypatch):
     without_processes(monkeypatch)
     shutil.rmtree(house / "set")
