@@ -24,6 +24,7 @@ from tones import RECIPE, lines, speak, weights
 from speechkit import (
     DataError,
     DeviceError,
+    MMILoss,
     RecipeError,
     RunError,
     SpeechkitError,
@@ -43,7 +44,6 @@ from speechkit.starting import start_from
 from speechkit.training import by_heart, learner, loop
 from speechkit.training.budget import Budget
 from speechkit.training.checkpoint import load_checkpoint
-from speechkit_n2.transformer import N2
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -395,9 +395,9 @@ def test_a_model_that_asks_is_told_the_texts_of_an_epoch(house, monkeypatch):
         row[2] = ("abc", "cba", "bb", "bb")[number % 4]
     table.write_text("\n".join([head, *map(",".join, parts)]) + "\n")
     told = []
-    expect = N2.expect
+    expect = MMILoss.expect
     monkeypatch.setattr(
-        N2, "expect", lambda self, texts: expect(self, told.append(list(texts)) or told[-1])
+        MMILoss, "expect", lambda self, texts: expect(self, told.append(list(texts)) or told[-1])
     )
     pipeline(house, "model.mmi=0.5", "train.same_text=7", "train.epochs=1").run()
     assert Counter(map(tuple, told[0])) == {(1, 2, 3): 6, (3, 2, 1): 6, (2, 2): 7}
