@@ -1,6 +1,7 @@
 """Schedule, averaging, augmentation chain and checkpoints."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ from speechkit.data.files import telling_of_full_disks
 from speechkit.training.augment import Chain
 from speechkit.training.average import RunningAverage
 from speechkit.training.checkpoint import load_checkpoint, save_checkpoint
+from speechkit.training.loop import Training
 from speechkit.training.metrics import Metrics
 from speechkit.training.position import Position
 from speechkit.training.schedule import learning_rate_factor
+from speechkit.training.step import Step
 
 
 @given(st.sampled_from(["cosine", "one_cycle", "constant"]), st.floats(0, 1), st.floats(0, 0.9))
@@ -184,3 +187,22 @@ def test_safetensors_tells_of_a_full_disk_in_words(tmp_path, number):
 
 def test_no_checkpoint(tmp_path):
     assert load_checkpoint(tmp_path / "none") is None
+
+
+def test_what_an_epoch_took_adds_up_over_its_steps():
+    batches = [SimpleNamespace(padding=0.1), SimpleNamespace(padding=0.3)]
+    step = Step(batches, pass_=0, begins=0.5, number=4, total=8, after=10, seconds=7.0, padded=9.0)
+    before = Position(
+        epoch=2,
+        batch=8,
+        step=20,
+        seconds=4.0,
+        waiting=1.0,
+        speech_seconds=30.0,
+        padding_sum=1.0,
+        made=8,
+    )
+    at = Training._after(SimpleNamespace(position=before), step, took=2.5, waited=0.5)
+    assert (at.batch, at.seconds, at.waiting, at.speech_seconds) == (10, 6.5, 1.5, 37.0)
+    assert (at.padding_sum, at.made) == (pytest.approx(1.4), 10)
+    assert at.next_epoch() == Position(epoch=3, step=20)
