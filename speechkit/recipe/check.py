@@ -302,12 +302,9 @@ class Checking:
         tables = {name: each for name, each in node.table.items() if _is_table(each)}
         if tables and len(tables) == len(node.table):
             parts = self._named_corpora(node, path, what="corpus")
-            whole = len(parts) == len(tables)
-            return (
-                (Several(parts) if len(parts) > 1 else next(iter(parts.values())))
-                if whole
-                else None
-            )
+            if len(parts) < len(tables):
+                return None
+            return Several(parts) if len(parts) > 1 else next(iter(parts.values()))
         named = [name for name, each in tables.items() if names_component(each)]
         if not named:
             return self._choice("corpus", node, path)
@@ -325,12 +322,13 @@ class Checking:
         """The corpora in tables of their own, by name."""
         found = {}
         for name, each in node.table.items():
-            if not _CORPUS_NAME.fullmatch(name) or (what == "corpus" and name == "use"):
+            if what == "corpus" and name == "use":
+                self.tell(Problem(each.place, "a corpus cannot be called `use`"))
+                continue
+            if not _CORPUS_NAME.fullmatch(name):
                 message = f"a {what}'s name is letters, digits, `_`, `.` and `-`, not `{name}`"
-                if name == "use":
-                    message = "a corpus cannot be called `use`"
                 hint = f"for example [{dotted(path)}.{_PLAIN.sub('_', name).strip('_') or 'one'}]"
-                self.tell(Problem(each.place, message, "" if name == "use" else hint))
+                self.tell(Problem(each.place, message, hint))
                 continue
             hint = f"every {what} has a name: [{dotted(path)}.NAME]"
             if self._table(each, (*path, name), hint=hint) and (

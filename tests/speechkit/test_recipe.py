@@ -284,6 +284,7 @@ def test_several_corpora_are_read_back_as_they_were(write, toys):
     both = SEVERAL + several_of(SEVERAL).replace("corpus.train", "corpus.validation")
     recipe = read_recipe(write(both), toys)
     assert list(recipe.validation_corpus.parts) == ["one", "two"]
+    assert [each.use for each in recipe.choices].count("tone") == 4
     assert read_recipe(write(recipe.to_toml()), toys) == recipe
 
 
