@@ -52,6 +52,25 @@ class TextSettings(Config):
         return alphabet if " " in alphabet else alphabet + " "
 
     @model_validator(mode="after")
+    def _replaces_what_is_there(self) -> "TextSettings":
+        for key in self.replace:
+            if not key:
+                raise ValueError('replace has an empty key, "": say what is to be replaced')
+            if (becomes := self.folded(key)) != key:
+                raise ValueError(
+                    f"replace has {key!r}, which no text holds by then: case and normalization "
+                    f"make it {becomes!r}; write it so"
+                )
+        return self
+
+    def folded(self, text: str) -> str:
+        """A text in the Unicode form and the case that these settings name."""
+        text = unicodedata.normalize(self.normalization, text)
+        if self.case == "keep":
+            return text
+        return text.lower() if self.case == "lower" else text.upper()
+
+    @model_validator(mode="after")
     def _letters_of_the_case(self) -> "TextSettings":
         becomes = {"lower": self.alphabet.lower(), "upper": self.alphabet.upper()}
         kept = becomes.get(self.case, self.alphabet)

@@ -7,6 +7,7 @@ few lines between them, and finds the line to name when something is wrong.
 import gzip
 import math
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
                     yield cast(IO[bytes], unpacked)
             else:
                 yield raw
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError(f"{path}: cannot be read: {reason}", hint=_REMEDY) from error
 

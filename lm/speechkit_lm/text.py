@@ -11,6 +11,7 @@ distinct ones.
 import gzip
 import re
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -77,7 +78,7 @@ def blocks_of_file(path: Path | str) -> Iterator[Block]:
         else:
             with Path(path).open("rb") as plain:
                 yield from _blocks(plain, name)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError(
             f"{name}: cannot be read: {reason}",

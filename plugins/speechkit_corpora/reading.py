@@ -2,6 +2,8 @@
 
 import contextlib
 import glob
+import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -177,6 +179,10 @@ def _text(files: list[Path], kind: str) -> tuple[datasets.Dataset, list[int]]:
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{file}: not UTF-8 (byte {error.start} of what was read)", hint="save it as UTF-8"
+            ) from None
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DataError(
+                f"{file}: cannot be unpacked: {error}", hint="is it a whole .gz file? Copy it again"
             ) from None
     try:
         table = pa.concat_tables(tables, promote_options="permissive")

@@ -44,7 +44,8 @@ def read_csv(path: Path) -> pa.Table:
     them runs several rows into one.
 
     Raises:
-        DataError: a row with more or fewer fields than the header; not UTF-8.
+        DataError: a row with more or fewer fields than the header; two columns of one name; parted
+            by semicolons; not UTF-8.
     """
     tabs = ".tsv" in path.suffixes
     with _text(path) as file:
@@ -55,6 +56,7 @@ def read_csv(path: Path) -> pa.Table:
             strict=True,
         )
         try:
+            _check_header(path, list(reader.fieldnames or ()))
             rows = []
             for row in reader:
                 if None in row or None in row.values():
@@ -76,6 +78,19 @@ def read_csv(path: Path) -> pa.Table:
 _OBJECTS = 'each line is an object: {"audio": "a.wav", "text": "..."}'
 
 
+def _check_header(path: Path, names: list[str]) -> None:
+    if twice := sorted({each for each in names if names.count(each) > 1}):
+        raise DataError(
+            f"{path}:1: two columns are called {twice[0]!r}",
+            hint="call one otherwise, or take it out",
+        )
+    if len(names) == 1 and ";" in names[0]:
+        raise DataError(
+            f"{path}:1: one column, {names[0]!r}: parted by semicolons?",
+            hint="a .csv is parted by commas, a .tsv by tabs: save it so",
+        )
+
+
 def _text(path: Path) -> TextIO:
     """The file's text, unpacked where it is packed; a byte order mark is not part of it."""
     if path.suffix == ".gz":
@@ -88,6 +103,8 @@ def _json(text: str, where: str) -> Any:  # noqa: ANN401 - JSON holds anything
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: not JSON: {error.msg}", hint=_OBJECTS) from None
+    except RecursionError:
+        raise DataError(f"{where}: nested too deep", hint=_OBJECTS) from None
 
 
 def _columns(rows: list[dict[str, Any]], names: Iterable[str] = ()) -> pa.Table:
@@ -101,8 +118,9 @@ def _columns(rows: list[dict[str, Any]], names: Iterable[str] = ()) -> pa.Table:
 def _column(values: list[Any]) -> pa.Array:
     try:
         return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        # Of several types, such as ids of which some look like numbers: as they are written.
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        # Of several types, such as ids of which some look like numbers, or numbers of more than 64
+        # bits: as they are written.
         return pa.array(
             [each if each is None or isinstance(each, str) else json.dumps(each) for each in values]
         )

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -188,7 +189,7 @@ def _unpacked(path: Path) -> Iterator[IO[bytes]]:
                     yield cast(IO[bytes], unpacked)
             else:
                 yield raw
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{path}: cannot be read: {error}", hint="copy or build it again"
         ) from error

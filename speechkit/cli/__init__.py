@@ -64,6 +64,9 @@ class _Root(LazyGroup):
         except TerminationError:
             _tell("stopped", "asked to end", typer.colors.YELLOW)
             raise typer.Exit(TERMINATED) from None
+        except EOFError as error:  # typer would take it for the end of what is typed: "Aborted."
+            early = RuntimeError(f"EOFError: {error}")
+            raise early.with_traceback(error.__traceback__) from None
         except KeyboardInterrupt:
             _tell("error", "interrupted", typer.colors.RED)
             raise typer.Exit(INTERRUPTED) from None

@@ -15,6 +15,7 @@ Samples = NDArray[np.float32]
 _LOUDEST = 8.0  # beyond full scale by 18 dB: no recording
 _STREAMED = 0x8000_0000  # a header written before the length was known says more than this
 _PHASES = 500
+_LOWEST_HERTZ = 1_000  # below there is no speech: the header is wrong
 
 
 def read_audio(
@@ -38,7 +39,8 @@ def read_audio(
         (N,) float32 in [-1, 1], and hertz.
 
     Raises:
-        DataError: not there, not audio, no samples, or samples that are not numbers.
+        DataError: not there, not audio, no samples, too few a second, or samples that are not
+            numbers.
     """
     if isinstance(source, Path) and not source.is_file():
         missing = "is a folder, not an audio file" if source.is_dir() else "does not exist"
@@ -60,6 +62,11 @@ def read_audio(
             f"{name}: cannot be read as audio: {error}",
             hint="WAV, FLAC, MP3, Ogg Vorbis and Ogg Opus can; is the file whole?",
         ) from None
+    if rate < _LOWEST_HERTZ:
+        raise DataError(
+            f"{name}: {rate} samples a second, its header says",
+            hint="speech has 8,000 and more; is the header right?",
+        )
     if channel is not None and channel >= samples.shape[1]:
         raise DataError(f"{name}: has {samples.shape[1]} channels, no channel {channel}")
     mono = samples.mean(axis=1) if channel is None else samples[:, channel]

@@ -80,11 +80,7 @@ class TextRules:
         """
         for rule in self.own:
             text = rule(text)
-        text = unicodedata.normalize(self.settings.normalization, text)
-        if self.settings.case == "lower":
-            text = text.lower()
-        elif self.settings.case == "upper":
-            text = text.upper()
+        text = self.settings.folded(text)
         if self.settings.replace:
             text = self._replace.sub(lambda found: self.settings.replace[found[0]], text)
         if strangers := self._table.outside.intersection(text) if text else set():

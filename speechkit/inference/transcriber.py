@@ -41,7 +41,10 @@ class Transcriber:
         emissions = self.emissions(samples)
         if not int(emissions.lengths[0]):
             seconds = len(samples) / own_rate
-            raise DataError(f"{name}: nothing to hear in {seconds:.3f} s: too short, or silent")
+            raise DataError(
+                f"{name}: nothing to hear in {seconds:.3f} s: too short, silent, or its channels "
+                "cancel out"
+            )
         found: Hypothesis = self.decoder(emissions)[0][0]
         return found
 

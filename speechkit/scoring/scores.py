@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from speechkit.component import NAME
 from speechkit.data.files import write_json
-from speechkit.errors import PluginError
+from speechkit.errors import PluginError, RunError
 from speechkit.interfaces import ScoreProtocol
 from speechkit.scoring.edits import Edits, character_edits, edits, sclite_edits
 from speechkit.scoring.uncertainty import Units, rate_interval, speakers_known
@@ -191,8 +191,17 @@ def _grouped(items: Iterable[tuple[str, Edits]]) -> dict[str, Edits]:
 
 
 def read_decoded(place: Path) -> list[Mapping[str, Any]]:
-    """The lines that decoding wrote."""
-    return [json.loads(line) for line in place.read_text(encoding="utf-8").split("\n") if line]
+    """The lines that decoding wrote.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    try:
+        return [json.loads(line) for line in place.read_text(encoding="utf-8").split("\n") if line]
+    except ValueError as error:  # of JSON or of UTF-8
+        raise RunError(
+            f"{place}: is damaged: {error}", hint="carry its recipe out again: it is decoded anew"
+        ) from None
 
 
 def read_scores(place: Path) -> list[Score]:

@@ -170,6 +170,10 @@ def test_files_that_are_something_else_are_named_for_what_they_are(tmp_path):
     cut.write_bytes(gzip.compress(GOOD.encode())[:-12])
     with pytest.raises(DataError, match=r"cut.arpa.gz"):
         read_arpa(cut)
+    damaged = tmp_path / "damaged.arpa.gz"
+    damaged.write_bytes(gzip.compress(GOOD.encode(), mtime=0)[:10] + b"\xff" * 20)
+    with pytest.raises(DataError, match=r"damaged.arpa.gz: cannot be read: Error -3"):
+        read_arpa(damaged)
     latin = tmp_path / "latin.arpa"
     latin.write_bytes(GOOD.encode("cp1251"))
     with pytest.raises(DataError, match=r"latin.arpa:10: a word that is not UTF-8") as caught:

@@ -104,6 +104,10 @@ def test_what_cannot_be_read_is_an_error_with_a_remedy(tmp_path):
     cut.write_bytes(gzip.compress(b"a b c\n" * 1000)[:-20])
     with pytest.raises(DataError, match=r"cut.gz: cannot be read"):
         list(blocks_of_file(cut))
+    damaged = tmp_path / "damaged.gz"
+    damaged.write_bytes(gzip.compress(b"a b c\n", mtime=0)[:10] + b"\xff" * 20)
+    with pytest.raises(DataError, match=r"damaged.gz: cannot be read: Error -3"):
+        list(blocks_of_file(damaged))
 
 
 def test_an_empty_text_is_an_error_that_names_the_files(tmp_path):

@@ -176,7 +176,8 @@ class TextConfig(Config):
 
 class Text:
     def __init__(self, config):
-        raise {"ValueError": ValueError, "DataError": DataError}[config.error]("of theirs")
+        kinds = {"ValueError": ValueError, "EOFError": EOFError, "DataError": DataError}
+        raise kinds[config.error]("of theirs")
 
 @hookimpl
 def speechkit_corpora():
@@ -185,7 +186,7 @@ def speechkit_corpora():
 
 
 @pytest.mark.parametrize("is_installed", [False, True])
-@pytest.mark.parametrize("error", ["ValueError", "DataError"])
+@pytest.mark.parametrize("error", ["ValueError", "EOFError", "DataError"])
 def test_whose_code_raised_is_told(error, is_installed, tmp_path, monkeypatch, capsys):
     file = tmp_path / "raising_plugin.py"
     file.write_text(RAISES)
@@ -212,10 +213,10 @@ def test_whose_code_raised_is_told(error, is_installed, tmp_path, monkeypatch, c
     told = capsys.readouterr().err
     if error == "DataError":
         assert ended.value.code == 2
-        assert f"error: of theirs\nfrom: {shown}, line 9" in told
+        assert f"error: of theirs\nfrom: {shown}, line 10" in told
     else:
         assert ended.value.code == 1
-        assert f"error: this is a defect of {shown}, line 9" in told
+        assert f"error: this is a defect of {shown}, line 10" in told
     sys.modules.pop("raising_plugin", None)
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import time
+import zlib
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -119,7 +120,7 @@ def _lines(path: Path) -> list[str]:
     try:
         with opener(path, "rt", encoding="utf-8-sig") as file:
             lines = [" ".join(line.split()) for line in file]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}", hint="sentences is a text file in UTF-8") from None
     return list(dict.fromkeys(line for line in lines if any(map(str.isalnum, line))))
 

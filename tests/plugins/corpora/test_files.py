@@ -16,6 +16,7 @@ from speechkit import DataError
 from speechkit_corpora import FilesConfig
 
 AUDIO = b"not decoded, so anything will do"
+PACKED = gzip.compress(b"path,text\na.wav,x\n", mtime=0)
 
 
 def write_parquet(path: Path, **columns: list) -> None:
@@ -118,6 +119,14 @@ def test_csv_keeps_strings_as_they_are(files, tmp_path):
     assert corpus["id"][:] == ["0017", "18"]
     assert corpus["text"][:] == ["a, b", "NA"]
     assert corpus["duration_seconds"][:] == [1.25, 2.0]
+
+
+def test_ids_of_any_number_of_digits_stay_as_they_are(files, tmp_path):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "a.jsonl").write_text(
+        '{"id": 1234567890123456789012345, "audio": "a.wav", "text": "x"}\n'
+    )
+    assert files("a.jsonl")["id"] == ["1234567890123456789012345"]
 
 
 def test_unpaired_quotes_of_a_tsv_do_not_swallow_rows(files, tmp_path):
@@ -240,7 +249,14 @@ def test_what_cannot_be_used_is_said_with_file_row_and_remedy(
         ("a.csv", b"path,text\na.wav\n", r"a\.csv:2: 1 fields, but the header has 2"),
         ("a.csv", b"path,text\na.wav,\xff\n", "not UTF-8"),
         ("a.csv", b"", "no rows"),
+        ("a.csv", b"path,text,text\na.wav,x,y\n", r"a\.csv:1: two columns are called 'text'"),
+        ("a.csv", b"path;text\na.wav;x\n", r"a\.csv:1: one column, .*: parted by semicolons\?"),
+        ("a.jsonl", b"[" * 100_000, r"a\.jsonl: nested too deep"),
+        ("a.jsonl", b'{"a": ' + b"[" * 100_000 + b"\n", r"a\.jsonl:1: nested too deep"),
         ("a.jsonl.gz", b"not gzip", "gzip"),
+        ("a.csv.gz", PACKED[:-9], "cannot be unpacked: Compressed file ended"),
+        ("a.csv.gz", PACKED[:10] + b"\xff" * 20, "cannot be unpacked: Error -3"),
+        ("a.jsonl.gz", PACKED[:10] + b"\xff" * 20, "cannot be unpacked: Error -3"),
         ("a.xyz", b"", "no known suffix"),
     ],
 )

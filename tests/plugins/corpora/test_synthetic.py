@@ -1,4 +1,5 @@
 import collections
+import gzip
 import hashlib
 import io
 import itertools
@@ -222,12 +223,17 @@ def test_default_voices_are_there_and_sound_apart():
         ({"sentences": "none.txt"}, "none.txt: No such file", "relative"),
         ({"sentences": "empty.txt"}, "no sentence", "a tenth"),
         ({"sentences": "latin1.txt"}, "latin1.txt: .*utf-8", "UTF-8"),
+        ({"sentences": "cut.txt.gz"}, "cut.txt.gz: Compressed file ended", "UTF-8"),
+        ({"sentences": "damaged.txt.gz"}, "damaged.txt.gz: Error -3", "UTF-8"),
         ({"words": [40, 50]}, "the grammar: no sentence of 40 to 50 words", "a tenth"),
     ],
 )
 def test_what_cannot_be_spoken_is_said_with_a_remedy(tmp_path, settings, message, hint):
     (tmp_path / "empty.txt").write_text("\n - \n")
     (tmp_path / "latin1.txt").write_bytes("é".encode("latin-1"))
+    packed = gzip.compress(b"one two\n", mtime=0)
+    (tmp_path / "cut.txt.gz").write_bytes(packed[:-9])
+    (tmp_path / "damaged.txt.gz").write_bytes(packed[:10] + b"\xff" * 20)
     with pytest.raises(DataError, match=message) as caught:
         build_synthetic(config(tmp_path, utterances=2, **settings))
     assert hint in caught.value.hint

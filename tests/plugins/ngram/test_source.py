@@ -102,6 +102,7 @@ UNIGRAMS = "\\data\\\nngram 1=4\n\n\\1-grams:\n-1\t<unk>\n-99\t<s>\n-1\t</s>\n-0
         (BINARY[:57] + bytes(len(BINARY) - 57), "test values don't match"),
         (BINARY[:200], "binary"),
         (gzip.compress(ARPA.encode(), mtime=0)[:60], "cannot|cut off"),
+        (gzip.compress(ARPA.encode(), mtime=0)[:10] + b"\xff" * 20, "cannot be read"),
         (ARPA.replace("1=4", "1=-4").encode(), ":2: expected 'ngram 1="),
         (ARPA.replace("2=2", "2=-2").encode(), ":3: expected 'ngram 2="),
         (UNIGRAMS.encode(), "order 1, KenLM reads orders 2 to 6"),

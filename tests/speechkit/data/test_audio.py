@@ -55,9 +55,10 @@ def test_a_part_is_read_by_its_times():
         (wav(tone(440, 16_000))[:999], "is cut off: 999 bytes, where its header says 32044"),
         (wav(tone(440, 16_000) * 30_000, subtype="FLOAT"), "samples up to 15000"),
         (wav(np.zeros(0)), "holds no samples"),
+        (wav(tone(440, 16_000), rate=100), "100 samples a second"),
         (wav(np.array([0.0, np.nan, np.inf]), subtype="FLOAT"), "2 of 3 samples are not numbers"),
     ],
-    ids=["nothing", "text", "cut off", "too loud", "no samples", "no numbers"],
+    ids=["nothing", "text", "cut off", "too loud", "no samples", "too slow", "no numbers"],
 )
 def test_bad_audio_is_told_with_its_name(data, message):
     with pytest.raises(DataError, match=f"talk 7: ({message})"):

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from speechkit import DataError
 from speechkit.data.text import TextRules
@@ -50,6 +51,26 @@ def test_a_letter_in_two_unicode_forms_is_one():
 def test_longest_replacement_wins_and_is_not_replaced_again():
     given_rules = rules(replace={"a": "b", "ab": "c", "b": "x"})
     assert given_rules.normalize("ab a b") == "c b x"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"replace": {"": "x", "é": "e"}}, 'empty key, ""'),
+        ({"replace": {"É": "e"}}, "'É', which no text holds by then: .* make it 'é'"),
+        ({"replace": {"é": "e"}, "alphabet": "ABC", "case": "upper"}, "make it 'É'"),
+        ({"replace": {"e\u0301": "e"}}, "make it '\u00e9'"),
+        ({"replace": {"\ufb01": "fi"}, "normalization": "NFKC"}, "make it 'fi'"),
+    ],
+)
+def test_a_replacement_of_what_no_text_holds_is_refused(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        rules(**settings)
+
+
+def test_a_replacement_may_have_capitals_where_texts_have():
+    assert rules("abc", replace={"É": "a"}, case="keep").normalize("É") == "a"
+    assert rules("ABC", replace={"É": "A"}, case="upper").normalize("e\u0301") == "A"
 
 
 def test_what_is_removed_is_counted():

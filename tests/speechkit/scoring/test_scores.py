@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from speechkit import PluginError
+from speechkit import PluginError, RunError
 from speechkit.scoring.edits import Edits
 from speechkit.scoring.scores import (
     by_length,
     by_speaker,
     measured,
+    read_decoded,
     read_scores,
     score,
     write_scores,
@@ -97,6 +98,15 @@ def test_by_speaker_and_by_length():
     assert by_length(lines)["1-5"] == Edits(1, 1, 0, 3)
     long = [line(4, " ".join("a" * 41), "")]
     assert list(by_length(long)) == ["41 and more"]
+
+
+@pytest.mark.parametrize("damaged", [b'{"id": "a", "ref', b'{"id": "\xff"}\n'])
+def test_a_damaged_file_of_what_was_decoded_is_named(tmp_path, damaged):
+    place = tmp_path / "unseen.jsonl"
+    place.write_bytes(b'{"id": "b"}\n' + damaged)
+    with pytest.raises(RunError, match=r"unseen\.jsonl: is damaged") as caught:
+        read_decoded(place)
+    assert "again" in caught.value.hint
 
 
 def test_rows_of_earlier_versions_are_read(tmp_path):
