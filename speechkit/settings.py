@@ -49,6 +49,8 @@ class TextSettings(Config):
             raise ValueError("is not in Unicode form NFC")
         if not alphabet.strip():
             raise ValueError("has no letter")
+        if spaces := [each for each in alphabet if each.isspace() and each != " "]:
+            raise ValueError(f"has {spaces[0]!r}: the only white space of a text is the space")
         return alphabet if " " in alphabet else alphabet + " "
 
     @model_validator(mode="after")

@@ -68,6 +68,22 @@ def test_a_replacement_of_what_no_text_holds_is_refused(settings, message):
         rules(**settings)
 
 
+@pytest.mark.parametrize(
+    ("alphabet", "message"),
+    [
+        ("abca", "'a' more than once"),
+        ("e\u0301", "not in Unicode form NFC"),
+        (" ", "has no letter"),
+        ("ab\n", r"has '\\n': the only white space"),
+        ("ab\u00a0", r"has '\\xa0': the only white space"),
+        ("abC", "has 'C', which no text will hold"),
+    ],
+)
+def test_an_alphabet_that_no_text_is_in_is_refused(alphabet, message):
+    with pytest.raises(ValidationError, match=message):
+        rules(alphabet)
+
+
 def test_a_replacement_may_have_capitals_where_texts_have():
     assert rules("abc", replace={"É": "a"}, case="keep").normalize("É") == "a"
     assert rules("ABC", replace={"É": "A"}, case="upper").normalize("e\u0301") == "A"
