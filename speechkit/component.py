@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
+    ValidationError,
     ValidationInfo,
 )
 
@@ -51,6 +52,18 @@ class Config(BaseModel):
         A recipe may then do without [corpus.train]: it decodes and scores.
         """
         return False
+
+
+def findings(error: ValidationError) -> list[str]:
+    """What is wrong with settings, each as `key: what`."""
+    return [
+        ": ".join(filter(None, (".".join(map(str, each["loc"])), _said(each["msg"]))))
+        for each in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def _said(message: str) -> str:
+    return message.removeprefix("Value error, ")
 
 
 def absolute(path: Path, info: ValidationInfo) -> Path:

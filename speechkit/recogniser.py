@@ -17,14 +17,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from speechkit.component import Component, Config
+from speechkit.component import Component, Config, findings
 from speechkit.ctc import length_mask
 from speechkit.data.files import written_whole
 from speechkit.discovery import Plugins
 from speechkit.errors import DataError, PluginError, RunError
 from speechkit.interfaces import AcousticModel, Emissions, FeatureExtractor, Units
 from speechkit.packing import Precision, packed, unpacked
-from speechkit.settings import FeaturesSettings, TextSettings
+from speechkit.settings import OF_A_MODEL, FeaturesSettings, TextSettings
 
 _FORMAT = "speechkit model 1"
 _KINDS = ("features", "units", "model")
@@ -358,15 +358,16 @@ def _read_blueprint(file: Path, plugins: Plugins) -> Blueprint:
     try:
         return Blueprint(
             **{kind: _part(kind, stored[kind], plugins) for kind in _KINDS},
-            text=TextSettings.model_validate_json(json.dumps(settings)),
+            text=TextSettings.model_validate_json(json.dumps(settings), context=OF_A_MODEL),
             normalization=FeaturesSettings(normalization=stored["normalization"]).normalization,
             num_features=stored["num_features"],
             language=stored["language"],
             text_rules=text.get("rules", ()),
         )
     except (ValidationError, KeyError, TypeError) as error:
+        what = "; ".join(findings(error)) if isinstance(error, ValidationError) else error
         raise PluginError(
-            f"{file}: was made with other settings than the installed parts have: {error}",
+            f"{file}: was made with other settings than the installed parts have: {what}",
             hint="install the versions it was trained with",
         ) from None
 

@@ -22,6 +22,11 @@ class RecipeSettings(Config):
     seed: int = Field(17, ge=0, lt=2**32, description="of every random choice")
 
 
+# A context of validation: a trained model's settings stay as it learnt by them, also where a recipe
+# with them is refused since.
+OF_A_MODEL = {"of": "a model"}
+
+
 class TextSettings(Config):
     """[text]: the one set of rules for transcripts, LM text, references and hypotheses."""
 
@@ -41,7 +46,7 @@ class TextSettings(Config):
 
     @field_validator("alphabet")
     @classmethod
-    def _letters_once(cls, alphabet: str) -> str:
+    def _letters_once(cls, alphabet: str, info: ValidationInfo) -> str:
         twice = sorted({each for each in alphabet if alphabet.count(each) > 1})
         if twice:
             raise ValueError(f"has {', '.join(map(repr, twice))} more than once")
@@ -49,13 +54,14 @@ class TextSettings(Config):
             raise ValueError("is not in Unicode form NFC")
         if not alphabet.strip():
             raise ValueError("has no letter")
-        if spaces := [each for each in alphabet if each.isspace() and each != " "]:
+        spaces = [each for each in alphabet if each.isspace() and each != " "]
+        if spaces and info.context != OF_A_MODEL:
             raise ValueError(f"has {spaces[0]!r}: the only white space of a text is the space")
         return alphabet if " " in alphabet else alphabet + " "
 
     @model_validator(mode="after")
-    def _replaces_what_is_there(self) -> "TextSettings":
-        for key in self.replace:
+    def _replaces_what_is_there(self, info: ValidationInfo) -> "TextSettings":
+        for key in self.replace if info.context != OF_A_MODEL else ():
             if not key:
                 raise ValueError('replace has an empty key, "": say what is to be replaced')
             if (becomes := self.folded(key)) != key:

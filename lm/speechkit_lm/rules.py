@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from speechkit import RecipeError
 from speechkit.cli.context import plugins_of
+from speechkit.component import findings
 from speechkit.data.text import PluginRule, TextRules
 from speechkit.discovery import Plugins
 from speechkit.recipe import find_recipe
@@ -45,11 +46,8 @@ def rules_of(
             f"{where}: {error}", hint="`speechkit recipe check` tells more"
         ) from error
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
-        )
         raise RecipeError(
-            f"{where}: {problems}", hint="`speechkit recipe check` tells more"
+            f"{where}: {'; '.join(findings(error))}", hint="`speechkit recipe check` tells more"
         ) from error
 
 

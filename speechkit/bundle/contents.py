@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from speechkit.bundle.archive import MANIFEST, WEIGHTS, Archive
+from speechkit.component import findings
 from speechkit.errors import BundleError
 from speechkit.scoring.scores import Lines, Score
 
@@ -242,9 +243,5 @@ def _decoded(archive: Archive, name: str) -> Lines:
 
 def _malformed(name: str, error: Exception) -> BundleError:
     """What to say of a file that is not what its name says."""
-    what = str(error)
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        what = f"{place}: {first['msg']}" if place else first["msg"]
+    what = findings(error)[0] if isinstance(error, ValidationError) else str(error)
     return BundleError(f"{name!r} cannot be read: {what[:_SHOWN]!r}")

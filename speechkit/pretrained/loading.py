@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from speechkit.component import Component, Config
+from speechkit.component import Component, Config, findings
 from speechkit.data.files import cache_folder, folder_written_whole
 from speechkit.discovery import Offer, Plugins
 from speechkit.errors import ModelError, PluginError, RunError
@@ -144,6 +144,6 @@ def _settings(folder: Path, component: Component[Any], table: Mapping[str, Any])
     except ValidationError as error:
         raise ModelError(
             f"{folder}: `{component.name}` has other settings than when the model was made: "
-            f"{error}",
+            f"{'; '.join(findings(error))}",
             hint=f"install the versions that {named} names",
         ) from None

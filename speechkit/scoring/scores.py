@@ -196,12 +196,19 @@ def read_decoded(place: Path) -> list[Mapping[str, Any]]:
     Raises:
         RunError: the file is damaged.
     """
+    lines = enumerate(place.read_bytes().split(b"\n"), 1)
+    return [_line(place, number, line) for number, line in lines if line]
+
+
+def _line(place: Path, number: int, line: bytes) -> Mapping[str, Any]:
     try:
-        return [json.loads(line) for line in place.read_text(encoding="utf-8").split("\n") if line]
+        read: Mapping[str, Any] = json.loads(line.decode("utf-8"))
     except ValueError as error:  # of JSON or of UTF-8
         raise RunError(
-            f"{place}: is damaged: {error}", hint="carry its recipe out again: it is decoded anew"
+            f"{place}, line {number}: is damaged: {getattr(error, 'msg', error)}",
+            hint="carry its recipe out again: it is decoded anew",
         ) from None
+    return read
 
 
 def read_scores(place: Path) -> list[Score]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from speechkit.component import findings
 from speechkit.data.files import sha256
 from speechkit.errors import ModelError
 
@@ -156,9 +157,7 @@ def read_facts(folder: Path) -> Facts:
     try:
         facts = _FACTS.validate_json(text, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ModelError(f"{place}: is damaged: {where}: {first['msg']}", hint=_AGAIN) from None
+        raise ModelError(f"{place}: is damaged: {findings(error)[0]}", hint=_AGAIN) from None
     for name, file in facts.files.items():
         if not _NAME.fullmatch(name) or not _SUM.fullmatch(file.sha256):
             raise ModelError(f"{place}: lists {name!r}, which no model has", hint=_AGAIN)

@@ -32,7 +32,7 @@ from speechkit import (
 )
 from speechkit.bundle import write_bundle
 from speechkit.discovery import load_plugins
-from speechkit.errors import ModelError, TerminatedError
+from speechkit.errors import ModelError, PluginError, TerminatedError
 from speechkit.inference.transcriber import Transcriber, read_and_transcribe
 from speechkit.pipeline import Pipeline
 from speechkit.recipe import read_recipe
@@ -905,6 +905,34 @@ def test_a_damaged_model_file_is_told(house):
         load_recogniser(house / "none", load_plugins())
     with pytest.raises(RunError, match="holds no trained model"):
         load_recogniser(house, load_plugins())
+
+
+def with_text(file: Path, **settings: object) -> None:
+    """Change what a model file says of its text rules."""
+    with safe_open(file, framework="pt") as opened:
+        stored = json.loads(opened.metadata()["speechkit"])
+        weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    stored["text"].update(settings)
+    save_file(weights, file, metadata={"speechkit": json.dumps(stored)})
+
+
+def test_a_model_keeps_text_rules_that_recipes_may_not_have_any_more(house):
+    pipeline(house, "train.epochs=1").run()
+    file = house / "runs/tones/model.safetensors"
+    with_text(file, replace={"\u00c9": "a", "": "b"}, alphabet="ab\t ")
+    assert load_recogniser(file, load_plugins()).blueprint.text.alphabet == "ab\t "
+
+
+def test_settings_of_a_model_that_nobody_has_are_told_in_a_line(house):
+    pipeline(house, "train.epochs=1").run()
+    file = house / "runs/tones/model.safetensors"
+    with_text(file, case="title", alphabet="aab")
+    with pytest.raises(PluginError) as told:
+        load_recogniser(file, load_plugins())
+    assert str(told.value) == (
+        f"{file}: was made with other settings than the installed parts have: "
+        "alphabet: has 'a' more than once; case: Input should be 'lower', 'upper' or 'keep'"
+    )
 
 
 @pytest.mark.parametrize("use", ["kenlm", "beam"])

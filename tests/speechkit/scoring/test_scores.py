@@ -104,7 +104,7 @@ def test_by_speaker_and_by_length():
 def test_a_damaged_file_of_what_was_decoded_is_named(tmp_path, damaged):
     place = tmp_path / "unseen.jsonl"
     place.write_bytes(b'{"id": "b"}\n' + damaged)
-    with pytest.raises(RunError, match=r"unseen\.jsonl: is damaged") as caught:
+    with pytest.raises(RunError, match=r"unseen\.jsonl, line 2: is damaged") as caught:
         read_decoded(place)
     assert "again" in caught.value.hint
 
