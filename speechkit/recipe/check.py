@@ -287,7 +287,9 @@ class Checking:
         tests: dict[str, Choice] = {}
         node = corpus.table.get("test")
         if node and self._table(node, ("corpus", "test"), hint="write [corpus.test.NAME]"):
-            for name in {"train", "validation"} & node.table.keys():
+            for name in node.table:
+                if name.lower() not in {"train", "validation"}:
+                    continue
                 message = f"a test cannot be called `{name}`, as another part of a recipe is"
                 self.tell(Problem(node.table[name].place, message, "give it a name of its own"))
             tests = self._named_corpora(node, ("corpus", "test"), what="test")
@@ -321,7 +323,14 @@ class Checking:
     def _named_corpora(self, node: Node, path: KeyPath, *, what: str) -> dict[str, Choice]:
         """The corpora in tables of their own, by name."""
         found = {}
+        others: dict[str, str] = {}
         for name, each in node.table.items():
+            other = others.setdefault(name.lower(), name)
+            if other != name:
+                message = f"`{other}` and `{name}` differ in capitals alone"
+                hint = "many disks keep their files in one place: give them names of their own"
+                self.tell(Problem(each.place, message, hint))
+                continue
             if what == "corpus" and name == "use":
                 self.tell(Problem(each.place, "a corpus cannot be called `use`"))
                 continue

@@ -1015,9 +1015,10 @@ def test_what_cannot_be_tuned_is_told(house):
         pipeline(house, "train.epochs=1").tune(asked)
 
 
-def test_a_test_cannot_take_the_name_of_another_part(house):
-    (house / "tones.toml").write_text(RECIPE.replace("test.unseen", "test.train"))
-    with pytest.raises(RecipeError, match=r"tones\.toml:13: a test cannot be called `train`"):
+@pytest.mark.parametrize("name", ["train", "Validation"])
+def test_a_test_cannot_take_the_name_of_another_part(house, name):
+    (house / "tones.toml").write_text(RECIPE.replace("test.unseen", f"test.{name}"))
+    with pytest.raises(RecipeError, match=rf"tones\.toml:13: a test cannot be called `{name}`"):
         pipeline(house)
 
 

@@ -492,6 +492,7 @@ def test_of_a_profile_not_asked_for_the_shape_is_checked(write, toys, monkeypatc
         ('[corpus.train."a b"]\nuse = "tone"\n', "for example [corpus.train.a_b]"),
         ('[corpus.train."?"]\nuse = "tone"\n', "for example [corpus.train.one]"),
         ('[corpus.train.use]\nuse = "tone"\n', "a corpus cannot be called `use`"),
+        ('[corpus.train.One]\nuse = "tone"\n', "`one` and `One` differ in capitals alone"),
         ('[[corpus.train.two]]\nuse = "tone"\n', "every corpus has a name: [corpus.train.NAME]"),
         ('[corpus.train.two]\nuse = "tone"\npth = "x"\n', "[corpus.train.two] has no `pth`"),
         ("[corpus.train.two]\nus = 'tone'\npath = 'x'\n", "did you mean `use`?"),
