@@ -64,8 +64,10 @@ class _Root(LazyGroup):
         except TerminationError:
             _tell("stopped", "asked to end", typer.colors.YELLOW)
             raise typer.Exit(TERMINATED) from None
-        except EOFError as error:  # typer would take it for the end of what is typed: "Aborted."
-            early = RuntimeError(f"EOFError: {error}")
+        except (EOFError, SystemExit) as error:
+            # Of a part: typer would take the one for the end of what is typed, "Aborted.", and the
+            # other would end a command as one that went well.
+            early = RuntimeError(f"{type(error).__name__}: {error}")
             raise early.with_traceback(error.__traceback__) from None
         except KeyboardInterrupt:
             _tell("error", "interrupted", typer.colors.RED)

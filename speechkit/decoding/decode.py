@@ -1,10 +1,12 @@
 """Stored emissions to a file of hypotheses, a JSON line an utterance."""
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from speechkit.data.files import written_whole
 from speechkit.decoding.emissions import StoredEmissions
@@ -69,9 +71,11 @@ def answers(decoder: Decoder, emissions: Emissions) -> list[list[Hypothesis]]:
     """What the decoder finds: an n-best list for each utterance.
 
     Raises:
-        RunError: it does not answer for every utterance.
+        RunError: it does not answer for every utterance, or with what is no hypothesis.
     """
     found = decoder(emissions)
+    if wrong := _wrong(found):
+        raise RunError(f"the decoder gives {wrong}", hint="it is a defect of the decoder's plugin")
     if len(found) != len(emissions.lengths) or not all(found):
         raise RunError(
             f"the decoder gives {sum(map(bool, found))} lists of hypotheses for "
@@ -79,3 +83,23 @@ def answers(decoder: Decoder, emissions: Emissions) -> list[list[Hypothesis]]:
             hint="it is a defect of the decoder's plugin",
         )
     return found
+
+
+def _wrong(found: Any) -> str:
+    """What of a decoder's answer is of another type than it should be, or no number."""
+    if not isinstance(found, list):
+        return f"{type(found).__name__} in place of a list with a list for each utterance"
+    for hypotheses in found:
+        if not isinstance(hypotheses, list):
+            return f"{type(hypotheses).__name__} in place of an utterance's list of hypotheses"
+        if wrong := next(filter(None, map(_wrong_of, hypotheses)), ""):
+            return wrong
+    return ""
+
+
+def _wrong_of(hypothesis: Any) -> str:
+    if not isinstance(hypothesis, Hypothesis):
+        return f"{type(hypothesis).__name__} in place of a Hypothesis"
+    if not isinstance(hypothesis.text, str):
+        return f"a hypothesis whose text is {type(hypothesis.text).__name__}"
+    return "a hypothesis whose score is no number" if math.isnan(hypothesis.score) else ""

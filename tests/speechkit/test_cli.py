@@ -176,8 +176,8 @@ class TextConfig(Config):
 
 class Text:
     def __init__(self, config):
-        kinds = {"ValueError": ValueError, "EOFError": EOFError, "DataError": DataError}
-        raise kinds[config.error]("of theirs")
+        kinds = (ValueError, EOFError, SystemExit, DataError)
+        raise {kind.__name__: kind for kind in kinds}[config.error]("of theirs")
 
 @hookimpl
 def speechkit_corpora():
@@ -186,7 +186,7 @@ def speechkit_corpora():
 
 
 @pytest.mark.parametrize("is_installed", [False, True])
-@pytest.mark.parametrize("error", ["ValueError", "EOFError", "DataError"])
+@pytest.mark.parametrize("error", ["ValueError", "EOFError", "SystemExit", "DataError"])
 def test_whose_code_raised_is_told(error, is_installed, tmp_path, monkeypatch, capsys):
     file = tmp_path / "raising_plugin.py"
     file.write_text(RAISES)

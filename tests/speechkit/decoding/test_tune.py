@@ -141,6 +141,26 @@ def test_a_decoder_that_does_not_answer_is_told():
         found({"a": 0.5}, {"a": (0.0, 1.0)}, decoder=Mute)
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (None, "NoneType in place of a list with a list for each utterance"),
+        (["a"], "str in place of an utterance's list of hypotheses"),
+        ([["a"]], "str in place of a Hypothesis"),
+        ([[Hypothesis(5, 0.0)]], "a hypothesis whose text is int"),
+        ([[Hypothesis("a", float("nan"))]], "a hypothesis whose score is no number"),
+    ],
+)
+def test_an_answer_of_another_type_is_told_as_the_decoders(answer, told):
+    class Odd(Toy):
+        def retuned(self, **settings):
+            return lambda _: answer
+
+    with pytest.raises(RunError, match=told) as caught:
+        found({"a": 0.5}, {"a": (0.0, 1.0)}, decoder=Odd)
+    assert "the decoder's plugin" in caught.value.hint
+
+
 def test_stored_emissions_come_back_in_the_corpus_order(tmp_path):
     rows = [torch.randn(length, 3).log_softmax(-1) for length in (4, 0, 2, 5)]
     made = []
