@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from speechkit.data.files import written_whole
 from speechkit.decoding.emissions import StoredEmissions
@@ -85,7 +84,7 @@ def answers(decoder: Decoder, emissions: Emissions) -> list[list[Hypothesis]]:
     return found
 
 
-def _wrong(found: Any) -> str:
+def _wrong(found: object) -> str:
     """What of a decoder's answer is of another type than it should be, or no number."""
     if not isinstance(found, list):
         return f"{type(found).__name__} in place of a list with a list for each utterance"
@@ -97,7 +96,7 @@ def _wrong(found: Any) -> str:
     return ""
 
 
-def _wrong_of(hypothesis: Any) -> str:
+def _wrong_of(hypothesis: object) -> str:
     if not isinstance(hypothesis, Hypothesis):
         return f"{type(hypothesis).__name__} in place of a Hypothesis"
     if not isinstance(hypothesis.text, str):
