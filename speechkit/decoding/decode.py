@@ -99,6 +99,7 @@ def _wrong(found: object) -> str:
 def _wrong_of(hypothesis: object) -> str:
     if not isinstance(hypothesis, Hypothesis):
         return f"{type(hypothesis).__name__} in place of a Hypothesis"
-    if not isinstance(hypothesis.text, str):
-        return f"a hypothesis whose text is {type(hypothesis.text).__name__}"
+    text: object = hypothesis.text
+    if not isinstance(text, str):
+        return f"a hypothesis whose text is {type(text).__name__}"
     return "a hypothesis whose score is no number" if math.isnan(hypothesis.score) else ""
