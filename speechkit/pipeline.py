@@ -268,9 +268,15 @@ class Pipeline:
             beside.write_text(text, encoding="utf-8")
 
     def _holds(self, folder: RunFolder, earlier: Score) -> bool:
-        """Whether a row of an earlier call is of a test the recipe has, as it is now."""
+        """Whether a row of an earlier call is of a test the recipe has, as it is now.
+
+        And of the LM text that its decoder knew, where that was one.
+        """
         before = folder.inputs(f"decode {earlier.decoder} {earlier.test}") or {}
         now = folder.inputs(f"emit {earlier.test}")
+        texts = (before.get("lm") or {}).get("text", [])
+        if any(Path(noted[0]).is_file() and stamp(Path(noted[0])) != noted for noted in texts):
+            return False
         return earlier.test in self._corpora.tests and before.get("emit") == now
 
     # ---- prepare

@@ -1081,6 +1081,22 @@ def test_rows_of_a_test_that_is_gone_do_not_stay(house):
     assert "[corpus.test.renamed]" in (house / "runs/tones/recipe.toml").read_text()
 
 
+def test_rows_of_another_decoder_go_with_the_lm_text_they_are_of(house):
+    (house / "lm.txt").write_text("a b\n" * 20)
+    (house / "tones.toml").write_text(RECIPE + TUNED.replace("2\n", '2\ntext = ["lm.txt"]\n', 1))
+    one = ("train.epochs=1", "tune.enabled=false")
+    pipeline(house, *one, "decoder.use=beam").run()
+    decoders = {row.decoder for row in pipeline(house, *one, "decoder.use=greedy").run()}
+    assert decoders == {"greedy", "beam"}
+    (house / "lm.txt").write_text("b a a\n" * 20)
+    decoders = {row.decoder for row in pipeline(house, *one, "decoder.use=greedy").run()}
+    assert decoders == {"greedy"}
+    assert "beam" in {row.decoder for row in pipeline(house, *one, "decoder.use=beam").run()}
+    (house / "lm.txt").unlink()  # what is not there has not changed, as far as anybody knows
+    decoders = {row.decoder for row in pipeline(house, *one, "decoder.use=greedy").run()}
+    assert decoders == {"greedy", "beam"}
+
+
 def test_a_decoder_must_answer_for_every_utterance(house):
     from speechkit.decoding.decode import decode
     from speechkit.decoding.emissions import load_emissions
