@@ -394,7 +394,8 @@ class Checking:
                 for problem in strangers(node, path, known, [str(key)]):
                     self.tell(problem)
             elif not named.is_unset:
-                self.tell(Problem(named.place, f"[{dotted(path)}] {error}", error.hint))
+                told = f"[{dotted(path)}] {error}"  # of a default another layer may say which
+                self.tell(Problem(named.place, told, error.hint, is_gap=key is None))
             return named.value, None
 
     def _chosen(
@@ -442,11 +443,13 @@ class Checking:
         """What [train] decodes its validations with: its settings are those in [decoder.NAME]."""
         if use in decoders:
             return decoders[use]
-        node, _ = root.at(("train", "decoder"))
+        node, found = root.at(("train", "decoder"))
         try:
             offer = self.plugins.find("decoder", use)
         except PluginError as error:
-            self.tell(Problem(node.place, f"train.decoder: {error}", error.hint))
+            hint = error.hint.replace("`use = ", "`train.decoder = ")
+            is_gap = found != ("train", "decoder")  # another layer may say which
+            self.tell(Problem(node.place, f"train.decoder: {error}", hint, is_gap=is_gap))
             return None
         if use in root.table.get("decoder", Node({}, root.place)).table:
             return None  # its settings are wrong, and that is told

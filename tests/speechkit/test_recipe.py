@@ -776,6 +776,24 @@ def test_a_plugin_that_did_not_load_is_mentioned(write, no_entry_points, tmp_pat
     assert "No module named 'not_installed'" in block
 
 
+def test_a_default_that_a_file_offers_too_can_be_told_apart(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(
+        "from speechkit import Component, Config, hookimpl\n"
+        "@hookimpl\n"
+        "def speechkit_decoders(): return [Component('greedy', Config, object)]\n"
+    )
+    plugins = load_plugins([file])
+    recipe = Path(__file__).parents[2] / "recipes" / "quickstart.toml"
+    told = problems_of(recipe, plugins)
+    assert "[decoder] the decoder `greedy` is offered by" in told
+    assert '`train.decoder = "speechkit:greedy"`' in told
+    chosen = ["decoder.use=speechkit:greedy", f"train.decoder={file}:greedy"]
+    read = read_recipe(recipe, plugins, overrides=chosen)
+    assert read.decoder.distribution == "speechkit"
+    assert read.validation_decoder.distribution == str(file)
+
+
 def test_a_component_two_plugins_offer_needs_its_owner(write, no_entry_points, tmp_path):
     toy = Path(__file__).parent / "toy_plugin.py"
     twin = tmp_path / "twin.py"
