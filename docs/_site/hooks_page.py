@@ -36,7 +36,9 @@ my_plugin = "my_package"
 - **Names.** A recipe asks for a part by its name, `use = "mine"`. Where two distributions offer
   one name, their owner tells them apart: `use = "my-distribution:mine"`, or the entry point's
   name before the colon. A name that speechkit's own parts have means speechkit's own, whatever
-  else is installed. A trained model, and a run, keep whose parts they were made of.
+  else is installed; only of a file given with `--plugin`, which somebody asked for, it must be told
+  apart, too: `use = "speechkit:greedy"`, or `"FILE.py:greedy"`. A trained model, and a run, keep
+  whose parts they were made of.
 - **Versions.** A plugin that says nothing of `speechkit_api` is taken for one of version 1. One
   of another version than speechkit has, {API_VERSION} now, is not used. The version goes up when
   plugins must be changed; a new hook, or a new field of a record, does not raise it.
